@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The door of the project: see "make help".
+
+CC	:= gcc
+CLANG	:= $(firstword $(shell command -v clang-19 clang 2>/dev/null) clang-19)
+BPFTOOL	:= $(firstword $(shell command -v bpftool 2>/dev/null) /usr/sbin/bpftool)
+PYTHON	:= /usr/bin/python3
+BUILD	:= build
+V	?= 0
+ifeq ($(V),0)
+say	= @printf '  %-7s %s\n' $(1) $@;
+else
+say	=
+endif
+
+PACKAGES := libbpf libxdp libnl-3.0 libconfig libevent json-c libcurl libsystemd libnl-route-3.0
+WARN	 := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes
+CFLAGS	 := -std=gnu11 -O2 -g $(WARN) -D_GNU_SOURCE -I. -Ixdp \
+	    $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
+LIBS	 := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lpcap
+BPFFLAGS := -std=gnu11 -O2 -g -mcpu=v3 -Wall -Wextra -Wno-unused-parameter -Werror --target=bpf \
+	    -I/usr/include/$(shell uname -m)-linux-gnu -Ixdp -I.
+
+SKELS	 := $(patsubst xdp/%.bpf.c,$(BUILD)/%.skel.h,$(wildcard xdp/*.bpf.c))
+
+COMMON	 := $(wildcard config/*.c lb/model/*.c lb/kernel/*.c lb/watch/*.c)
+LBD	 := $(wildcard lb/*.c lb/api/*.c)
+LBCTL	 := $(wildcard lb/ctl/*.c)
+object	  = $(1:%.c=$(BUILD)/obj/%.o)
+
+.PHONY: all
+all: $(BUILD)/lbd $(BUILD)/lbctl ## both programs, in build/
+
+$(BUILD)/lbd: $(call object,$(LBD)) $(BUILD)/libcommon.a
+	$(call say,LINK)$(CC) -o $@ $^ $(LIBS)
+
+$(BUILD)/lbctl: $(call object,$(LBCTL)) $(BUILD)/libcommon.a
+	$(call say,LINK)$(CC) -o $@ $^ $(LIBS)
+
+$(BUILD)/libcommon.a: $(call object,$(COMMON))
+	$(call say,AR)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/obj/%.o: %.c | $(SKELS)
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/xdp/%.bpf.o: xdp/%.bpf.c
+	@mkdir -p $(@D)
+	$(call say,BPF)$(CLANG) $(BPFFLAGS) -MMD -MP -MF $@.d -MT $@ -c -o $@ $<
+
+$(BUILD)/%.skel.h: $(BUILD)/xdp/%.bpf.o
+	$(call say,SKEL)$(BPFTOOL) gen skeleton $< name $*_bpf > $@.new && mv $@.new $@
+
+.SECONDARY:
+
+# ---- tests ---------------------------------------------------------------------------------------
+
+UNIT	 := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+PROG	 := $(patsubst tests/prog/%.c,$(BUILD)/tests/%,$(wildcard tests/prog/test_*.c))
+PROG_O	 := $(call object,$(filter-out tests/prog/test_%.c,$(wildcard tests/prog/*.c)))
+CTL_O	 := $(call object,$(filter-out lb/ctl/lbctl.c,$(LBCTL)))
+
+$(UNIT): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(CTL_O) $(BUILD)/libcommon.a
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) -o $@ $^ $(LIBS) -lcmocka
+
+$(PROG): $(BUILD)/tests/%: $(BUILD)/obj/tests/prog/%.o $(PROG_O) $(BUILD)/libcommon.a
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) -o $@ $^ $(LIBS) -lcmocka
+
+.PHONY: packages tests test
+packages: ## the Debian packages that building and testing need (apt-get, as root)
+	@tests/packages
+
+tests: all $(UNIT) $(PROG)
+
+test: packages ## everything: units, programs, networks, the 6.1 kernel; as root
+	@$(MAKE) --no-print-directory -j2 tests
+	@$(PYTHON) tests/run $(BUILD)/tests
+
+# ---- the rest of the door ------------------------------------------------------------------------
+
+.PHONY: demo clean help
+demo: packages ## two minutes: an edge host with three containers, and what an operator sees
+	@$(MAKE) --no-print-directory -j2 all
+	@tests/demo
+
+clean:
+	rm -rf $(BUILD)
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

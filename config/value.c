@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reading one value of lb.conf, by type. Whatever a type takes is decided here and in units.c;
+ * wanted.c says the same in words. Called by vet.c and build.c. */
+#include "config/value.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/config.h"
+#include "config/ring_size.h"
+#include "config/units.h"
+
+#define IFNAME_BYTES_MAX 15 /* IFNAMSIZ without its NUL */
+
+#define DIGITS	"0123456789"
+#define LETTERS	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+static bool in_range(const struct schema_key *key, int64_t number)
+{
+	return number >= key->min && number <= key->max;
+}
+
+/* A number of at most nine digits at the start of the text, and where it ends; NULL: none. */
+static const char *number_read(const char *text, int64_t *ret_number)
+{
+	size_t digits = strspn(text, DIGITS);
+
+	if (digits < 1 || digits > 9)
+		return NULL;
+	*ret_number = strtol(text, NULL, 10);
+	return text + digits;
+}
+
+/* "80" or "8000-8099". */
+static bool range_read(const struct schema_key *key, const char *text, struct value *value)
+{
+	const char *end = number_read(text, &value->number);
+
+	value->last = value->number;
+	if (end && *end == '-')
+		end = number_read(end + 1, &value->last);
+	return end && !*end && in_range(key, value->number) && in_range(key, value->last) &&
+	       value->number <= value->last;
+}
+
+static bool word_read(const struct schema_key *key, const char *text, struct value *value)
+{
+	for (int i = 0; key->words[i].word; i++)
+		if (!strcmp(key->words[i].word, text)) {
+			value->number = i;
+			return true;
+		}
+	return false;
+}
+
+static bool time_read(const struct schema_key *key, const char *text, struct value *value)
+{
+	uint64_t milliseconds;
+
+	if (unit_parse(UNIT_TIME, text, &milliseconds) || milliseconds > INT64_MAX)
+		return false;
+	value->number = (int64_t)milliseconds;
+	return in_range(key, value->number);
+}
+
+static bool name_is_good(const char *text)
+{
+	return strlen(text) < CONFIG_NAME_MAX && strspn(text, LETTERS DIGITS) > 0 &&
+	       strspn(text, LETTERS DIGITS "_.-") == strlen(text);
+}
+
+static bool is_printable(const char *text)
+{
+	for (; *text; text++)
+		if (*text <= ' ' || *text > '~')
+			return false;
+	return true;
+}
+
+/* What the kernel takes (dev_valid_name()), and for the sake of messages only what prints. */
+static bool ifname_is_good(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len && len <= IFNAME_BYTES_MAX && is_printable(text) && !strpbrk(text, "/:") &&
+	       strcmp(text, ".") && strcmp(text, "..");
+}
+
+/* "127.0.0.1:9180" or "[::1]:9180". */
+static bool listen_is_good(const char *text)
+{
+	const char *colon = strrchr(text, ':');
+	char host[ADDR_TEXT_MAX + 2];
+	struct addr addr;
+	const char *end;
+	int64_t port;
+	size_t len;
+
+	if (!colon || (size_t)(colon - text) >= sizeof(host))
+		return false;
+	end = number_read(colon + 1, &port);
+	if (!end || *end || port < 1 || port > 65535)
+		return false;
+	len = (size_t)(colon - text);
+	memcpy(host, text, len);
+	host[len] = '\0';
+	if (len < 2 || host[0] != '[' || host[len - 1] != ']')
+		return !strchr(host, ':') && !addr_parse(host, &addr);
+	host[len - 1] = '\0';
+	return strchr(host, ':') && !addr_parse(host + 1, &addr);
+}
+
+static int hex_digit(char c)
+{
+	const char *digits = "0123456789abcdef";
+	const char *at = c ? strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c) : NULL;
+
+	return at ? (int)(at - digits) : -1;
+}
+
+/* Six pairs of hexadecimal digits; neither a group's address nor that of nobody. */
+static bool mac_read(const char *text, struct value *value)
+{
+	unsigned char any = 0;
+
+	if (strlen(text) != 17)
+		return false;
+	for (int i = 0; i < 6; i++, text += 3) {
+		int high = hex_digit(text[0]), low = hex_digit(text[1]);
+
+		if (high < 0 || low < 0 || text[2] != (i < 5 ? ':' : '\0'))
+			return false;
+		value->mac[i] = (unsigned char)(high << 4 | low);
+		any |= value->mac[i];
+	}
+	return any && !(value->mac[0] & 1);
+}
+
+static bool text_read(const struct schema_key *key, const char *text, struct value *value)
+{
+	value->text = text;
+	switch (key->type) {
+	case SCHEMA_WORD:
+		return word_read(key, text, value);
+	case SCHEMA_TIME:
+		return time_read(key, text, value);
+	case SCHEMA_RING:
+		return !strcmp(text, "auto");
+	case SCHEMA_NAME:
+		return name_is_good(text);
+	case SCHEMA_IFNAME:
+		return ifname_is_good(text);
+	case SCHEMA_STRING:
+		return *text;
+	case SCHEMA_PATH:
+		return *text == '/' && strlen(text) <= (size_t)key->max;
+	case SCHEMA_URLPATH:
+		return *text == '/' && is_printable(text);
+	case SCHEMA_STATUS:
+	case SCHEMA_PORTS:
+		return range_read(key, text, value);
+	case SCHEMA_LISTEN:
+		return listen_is_good(text);
+	case SCHEMA_MAC:
+		return mac_read(text, value);
+	case SCHEMA_ADDRESS:
+		return !addr_parse(text, &value->addr);
+	default:
+		return false;
+	}
+}
+
+static bool integer_read(const struct schema_key *key, int64_t number, struct value *value)
+{
+	value->number = value->last = number;
+	switch (key->type) {
+	case SCHEMA_INTEGER:
+	case SCHEMA_PORTS:
+	case SCHEMA_STATUS:
+		return in_range(key, number);
+	case SCHEMA_RING:
+		return in_range(key, number) && ring_size_is_prime((uint32_t)number);
+	default:
+		return false;
+	}
+}
+
+bool value_read(const struct schema_key *key, const config_setting_t *scalar,
+		struct value *ret_value)
+{
+	struct value value = { 0 };
+	bool good = false;
+
+	switch (config_setting_type(scalar)) {
+	case CONFIG_TYPE_INT:
+	case CONFIG_TYPE_INT64:
+		good = integer_read(key, config_setting_get_int64(scalar), &value);
+		break;
+	case CONFIG_TYPE_BOOL:
+		value.number = config_setting_get_bool(scalar);
+		good = key->type == SCHEMA_BOOL;
+		break;
+	case CONFIG_TYPE_STRING:
+		good = text_read(key, config_setting_get_string(scalar), &value);
+		break;
+	}
+	if (good)
+		*ret_value = value;
+	return good;
+}
+
+struct value value_fallback(const struct schema_key *key)
+{
+	struct value value = { 0 };
+
+	if (!key->fallback)
+		return value;
+	if (key->type == SCHEMA_INTEGER)
+		integer_read(key, strtol(key->fallback, NULL, 10), &value);
+	else if (key->type == SCHEMA_BOOL)
+		value.number = !strcmp(key->fallback, "true");
+	else
+		text_read(key, key->fallback, &value);
+	return value;
+}
+
+bool value_equal(const struct schema_key *key, const struct value *a, const struct value *b)
+{
+	switch (key->type) {
+	case SCHEMA_STRING:
+	case SCHEMA_PATH:
+		return !strcmp(a->text, b->text);
+	default:
+		return a->number == b->number && a->last == b->last;
+	}
+}

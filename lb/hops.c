@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Next hops of a config's rows: what the network's view says, plus what has to be asked or made:
+ * the kernel's route, a resolved neighbour, NAPI at the container's end, a device that XDP can
+ * transmit to. The answers about a device are kept while the device lives. */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lb/log.h"
+#include "lb/manager.h"
+#include "lb/watch/veth.h"
+
+struct link_state {
+	unsigned int ifindex;
+	bool usable;
+	char reason[NEXT_HOP_REASON_MAX];
+};
+
+static struct link_state *link_known(struct manager *manager, unsigned int ifindex)
+{
+	for (size_t i = 0; i < manager->link_count; i++)
+		if (manager->links[i].ifindex == ifindex)
+			return &manager->links[i];
+	return NULL;
+}
+
+static void links_forget(struct manager *manager)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < manager->link_count; i++)
+		if (manager->links[i].usable &&
+		    net_view_link(&manager->view, manager->links[i].ifindex))
+			manager->links[kept++] = manager->links[i];
+	manager->link_count = kept;
+}
+
+static bool all_generic(const struct config *config)
+{
+	for (size_t i = 0; i < config->interface_count; i++)
+		if (config->interfaces[i].mode != CONFIG_MODE_GENERIC)
+			return false;
+	return true;
+}
+
+static void napi_enable(struct manager *manager, const struct net_link *link,
+			struct link_state *state)
+{
+	bool changed = false;
+	int err = veth_end_enable_napi(manager->net, link, &changed);
+
+	if (changed)
+		log_notice("%s: GRO off → on at the container's end: without NAPI there the "
+			   "kernel drops what XDP redirects", link->name);
+	if (!err)
+		return;
+	state->usable = false;
+	snprintf(state->reason, sizeof(state->reason),
+		 "%s: cannot switch GRO on at the container's end: %s", link->name,
+		 err == -ENOENT ? "its namespace cannot be found" : strerror(-err));
+}
+
+/* Whether redirected frames get through this device. Known answers are kept only where they were
+ * found with leave to touch. */
+static bool link_usable(struct manager *manager, const struct config *config,
+			const struct next_hop *hop, bool touch, char *reason)
+{
+	const struct net_link *link = net_view_link(&manager->view, hop->ifindex);
+	struct link_state state = { .ifindex = hop->ifindex, .usable = true };
+	struct link_state *known = link_known(manager, hop->ifindex);
+
+	if (all_generic(config) || !link || (known && known->usable))
+		return true;
+	if (device_can_transmit(manager->net, link, state.reason, sizeof(state.reason)))
+		state.usable = false;
+	else if (touch && hop->local)
+		napi_enable(manager, link, &state);
+	if (!state.usable) {
+		snprintf(reason, NEXT_HOP_REASON_MAX, "%s", state.reason);
+		return false;
+	}
+	if (!touch)
+		return true;
+	known = realloc(manager->links, (manager->link_count + 1) * sizeof(*known));
+	if (!known)
+		return true;
+	manager->links = known;
+	manager->links[manager->link_count++] = state;
+	return true;
+}
+
+static size_t fronts_of(const struct manager *manager, const struct config *config,
+			unsigned int *fronts, size_t most)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < config->interface_count && count < most; i++) {
+		const struct net_link *link =
+			net_view_link_by_name(&manager->view, config->interfaces[i].name);
+
+		if (link)
+			fronts[count++] = link->ifindex;
+	}
+	return count;
+}
+
+static int row_hop_find(struct manager *manager, const struct config_backend *backend, int family,
+			const unsigned int *fronts, size_t front_count, struct row_hop *ret_hop)
+{
+	const struct addr *addr = &backend->address[family];
+	struct net_route route = { 0 };
+	int err = net_route_get(manager->net, addr, &route);
+
+	memset(ret_hop, 0, sizeof(*ret_hop));
+	err = next_hop_find(&manager->view, addr, &route, err,
+			    backend->has_mac ? backend->mac : NULL, backend->interface, fronts,
+			    front_count, &ret_hop->hop, ret_hop->reason);
+	ret_hop->known = !err;
+	return err;
+}
+
+typedef void row_function(struct manager *manager, const struct config *config,
+			  const struct config_backend *backend, struct row_hop *hop, void *data);
+
+/* Calls `visit` for each row, in the order of desired.h. */
+static int rows_visit(struct manager *manager, const struct config *config, row_function *visit,
+		      void *data)
+{
+	unsigned int *fronts = calloc(config->interface_count + 1, sizeof(*fronts));
+	size_t front_count;
+	struct row_hop hop;
+
+	if (!fronts)
+		return -ENOMEM;
+	front_count = fronts_of(manager, config, fronts, config->interface_count);
+	for (size_t s = 0; s < config->service_count; s++)
+		for (size_t b = 0; b < config->services[s].backend_count; b++) {
+			const struct config_backend *backend = &config->services[s].backends[b];
+
+			for (int family = 0; family < FAMILIES; family++) {
+				if (!backend->has_address[family])
+					continue;
+				row_hop_find(manager, backend, family, fronts, front_count, &hop);
+				visit(manager, config, backend, &hop, data);
+			}
+		}
+	free(fronts);
+	return 0;
+}
+
+struct found {
+	struct row_hop *hops;
+	size_t count;
+	bool touch;
+};
+
+static void row_keep(struct manager *manager, const struct config *config,
+		     const struct config_backend *backend, struct row_hop *hop, void *data)
+{
+	struct found *found = data;
+
+	(void)backend;
+	if (hop->known)
+		hop->known =
+			link_usable(manager, config, &hop->hop, found->touch, hop->reason);
+	found->hops[found->count++] = *hop;
+}
+
+int hops_find(struct manager *manager, const struct config *config, bool touch,
+	      struct row_hop **ret_hops)
+{
+	struct found found = { .touch = touch };
+	int err;
+
+	found.hops = calloc(desired_row_count(config) + 1, sizeof(*found.hops));
+	if (!found.hops)
+		return -ENOMEM;
+	links_forget(manager);
+	err = rows_visit(manager, config, row_keep, &found);
+	if (err) {
+		free(found.hops);
+		return err;
+	}
+	*ret_hops = found.hops;
+	return 0;
+}
+
+/* ---- neighbours ----------------------------------------------------------------------------- */
+
+static const struct net_neighbour *neighbour_find(const struct net_view *view, unsigned int via,
+						  const struct addr *addr)
+{
+	for (size_t i = 0; i < view->neighbour_count; i++)
+		if (view->neighbours[i].ifindex == via &&
+		    addr_equal(&view->neighbours[i].addr, addr))
+			return &view->neighbours[i];
+	return NULL;
+}
+
+/* Those that we have asked the kernel to keep resolved. */
+struct neighbour_state {
+	unsigned int via;
+	struct addr addr;
+};
+
+static bool neighbour_is_managed(const struct manager *manager, unsigned int via,
+				 const struct addr *addr)
+{
+	for (size_t i = 0; i < manager->neighbour_count; i++)
+		if (manager->neighbours[i].via == via &&
+		    addr_equal(&manager->neighbours[i].addr, addr))
+			return true;
+	return false;
+}
+
+static void neighbour_manage(struct manager *manager, unsigned int via, const struct addr *addr)
+{
+	struct neighbour_state *grown;
+
+	if (net_neighbour_manage(manager->net, via, addr) ||
+	    neighbour_is_managed(manager, via, addr))
+		return;
+	grown = realloc(manager->neighbours, (manager->neighbour_count + 1) * sizeof(*grown));
+	if (!grown)
+		return;
+	manager->neighbours = grown;
+	manager->neighbours[manager->neighbour_count++] = (struct neighbour_state){ via, *addr };
+}
+
+void hops_release(struct manager *manager)
+{
+	for (size_t i = 0; i < manager->neighbour_count; i++)
+		net_neighbour_release(manager->net, manager->neighbours[i].via,
+				      &manager->neighbours[i].addr);
+	manager->neighbour_count = 0;
+}
+
+static void row_resolve(struct manager *manager, const struct config *config,
+			const struct config_backend *backend, struct row_hop *hop, void *data)
+{
+	const struct net_neighbour *neighbour;
+	static const struct addr nobody;
+	size_t *waiting = data;
+
+	(void)config;
+	if (backend->has_mac || !hop->hop.via || addr_equal(&hop->hop.neighbour, &nobody))
+		return;
+	neighbour = neighbour_find(&manager->view, hop->hop.via, &hop->hop.neighbour);
+	if (!neighbour || !neighbour_is_managed(manager, hop->hop.via, &hop->hop.neighbour))
+		neighbour_manage(manager, hop->hop.via, &hop->hop.neighbour);
+	if (!hop->known && (!neighbour || !neighbour->failed))
+		++*waiting;
+}
+
+int hops_settle(struct manager *manager, const struct config *config, long wait_ms)
+{
+	struct timespec start, now;
+	size_t waiting;
+	int err;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	for (;;) {
+		struct pollfd event = { .fd = net_fd(manager->net), .events = POLLIN };
+		long spent;
+
+		err = net_read(manager->net, &manager->view);
+		if (err)
+			return err;
+		waiting = 0;
+		err = rows_visit(manager, config, row_resolve, &waiting);
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		spent = (now.tv_sec - start.tv_sec) * 1000 +
+			(now.tv_nsec - start.tv_nsec) / 1000000;
+		if (err || !waiting || spent >= wait_ms)
+			return err;
+		poll(&event, 1, wait_ms - spent);
+		net_drain(manager->net);
+	}
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The tables: made or opened, pinned, and mapped into this process. The programs that use them
+ * are loaded by attach.c (live) and replay.c (private copies). */
+#ifndef LB_KERNEL_DATAPLANE_H
+#define LB_KERNEL_DATAPLANE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/diag.h"
+#include "xdp/lb_abi.h"
+
+struct bpf_object;
+struct lb_bpf;
+struct losses_bpf;
+struct reply_bpf;
+
+/* The tables that are mapped, by their names in maps.bpf.h. */
+struct dataplane {
+	struct lb_layout *layout;
+	struct lb_settings *settings;
+	struct lb_entry *services, *replies;
+	uint64_t *services_disp, *replies_disp;
+	uint64_t *slots;
+	struct lb_backend *backends;
+	struct lb_service_info *service_info;
+	struct lb_backend_info *backend_info;
+	struct lb_direct_entry *direct_list;
+	struct lb_trace *trace;
+
+	int counters, verdicts, drops, devices, direct;	/* fds of those that are not */
+	int losses;
+	uint32_t max_slots;
+	char *pin;			/* NULL: private */
+	struct reply_bpf *reply;	/* lb_reply, once attach.c has loaded it */
+	int lock;			/* the pin directory, locked while a daemon lives; or -1 */
+
+	struct lb_bpf *tables;		/* the skeletons that hold the maps */
+	struct losses_bpf *loss_counter;
+	void *maps[16];			/* what dataplane_close() unmaps, with their sizes */
+	size_t map_sizes[16];
+	size_t map_count;
+};
+
+/* Opens the tables under `pin`, or makes and pins them, and takes the lock of the directory.
+ * -EBUSY: another daemon holds it; -EPROTO: pins of another layout; -EINVAL: other max_slots;
+ * each with a sentence in diag. Nothing is changed then. */
+int dataplane_open(const char *pin, uint32_t max_slots, struct dataplane **ret_dataplane,
+		   struct diag *diag);
+
+/* The tables that are there, without the lock, for reading. -ENOENT: no pins. */
+int dataplane_open_existing(const char *pin, struct dataplane **ret_dataplane, struct diag *diag);
+
+/* Tables of this process alone, gone with it. */
+int dataplane_open_private(uint32_t max_slots, struct dataplane **ret_dataplane,
+			   struct diag *diag);
+
+void dataplane_close(struct dataplane *dataplane); /* the pins stay; NULL is fine */
+
+/* Makes every table of an opened, not yet loaded object be that of the dataplane. */
+int dataplane_share(const struct dataplane *dataplane, struct bpf_object *object);
+
+/* Starts to count what is lost behind a redirect (lb_losses). May be missing: -errno. */
+int dataplane_count_losses(struct dataplane *dataplane);
+
+/* Waits until every packet that is on its way now has left the programs. */
+void dataplane_grace(struct dataplane *dataplane);
+
+/* Removes every pin of the directory, and the directory. */
+int dataplane_unpin(const char *pin, struct diag *diag);
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The daemon as one value: its sources, the actual state, and the doors to the kernel. The way of
+ * every change is the same: a source is updated, the manager is marked dirty, and reconcile makes
+ * wanted → plan → tables. */
+#ifndef LB_MANAGER_H
+#define LB_MANAGER_H
+
+#include <event2/event.h>
+#include <time.h>
+
+#include "lb/kernel/dataplane.h"
+#include "lb/model/desired.h"
+#include "lb/model/plan.h"
+
+struct options {
+	const char *config, *pin, *socket, *state; /* pin, socket: NULL where not given */
+};
+
+struct link_state;	/* lb/hops.c: what was found out about a device, */
+struct neighbour_state;	/* and the neighbours that are kept resolved */
+
+struct manager {
+	struct options options;
+	char *pin, *socket;		/* in use: command line, config, built in */
+	struct event_base *loop;
+	struct event *net_event, *settle_timer, *resync_timer;
+
+	struct config *config;		/* in use */
+	char *text;			/* what it was read from */
+	char *previous_name, *previous_text; /* before the last reload; NULL: none */
+	const char *source;		/* "-c", "once" or "previous" */
+	struct timespec loaded;
+	uint64_t reloads_done, reloads_refused;
+	struct overrides overrides;
+	uint64_t hash_key[LB_HASH_KEYS];
+
+	struct net *net;
+	struct net_view view;
+	struct link_state *links;
+	size_t link_count;
+	struct neighbour_state *neighbours;
+	size_t neighbour_count;
+
+	struct dataplane *dataplane;
+	struct state *actual;
+	bool unloaded;			/* asked to take everything away */
+};
+
+/* Everything up to the first tables. Returns 0 or -errno with sentences in diag. */
+int manager_start(const struct options *options, struct manager **ret_manager, struct diag *diag);
+void manager_stop(struct manager *manager); /* the data plane goes on */
+
+struct reload {
+	const char *name, *text;	/* NULL: the -c file */
+	bool previous;			/* back to the config before the last reload */
+	const char **breaks;		/* services whose flows may break */
+	size_t break_count;
+};
+
+/* What a reload would do. */
+struct preview {
+	struct config *config;
+	struct state *wanted;
+	struct plan *plan;
+};
+int manager_preview(struct manager *manager, const struct reload *reload,
+		    struct preview *ret_preview, struct diag *diag);
+void preview_clear(struct preview *preview);
+
+/* Carries it out, all or nothing; the preview shows what was done. */
+typedef void preview_visitor(const struct preview *preview, void *data);
+int manager_reload(struct manager *manager, const struct reload *reload, preview_visitor *visit,
+		   void *data, struct diag *diag);
+
+/* The first one of a daemon's life: takes the -c file over whatever the tables hold. What that
+ * breaks is meant: the operator stopped lbd, edited and started it. */
+int manager_start_config(struct manager *manager, const struct reload *reload, struct diag *diag);
+
+/* One override, kept in the state directory, then applied. `state`: -1 leaves it; `weight`: -1
+ * leaves it. */
+int manager_override(struct manager *manager, const char *service, const char *backend, int state,
+		     int weight, struct diag *diag);
+int manager_override_reset(struct manager *manager, const char *service, const char *backend,
+			   struct diag *diag); /* NULL, NULL: all */
+
+int manager_unload(struct manager *manager, struct diag *diag);
+
+/* Brings the kernel up to date with the sources now. */
+int manager_reconcile(struct manager *manager, struct diag *diag);
+
+/* ---- lb/hops.c: next hops of every row of a config -------------------------------------------- */
+
+/* Finds them in the manager's view; `touch` makes what is missing (NAPI at a container's end).
+ * The caller frees *ret_hops. */
+int hops_find(struct manager *manager, const struct config *config, bool touch,
+	      struct row_hop **ret_hops);
+
+/* Reads the view anew and has unknown neighbours resolved by the kernel; waits for at most wait_ms
+ * until every one is known or has failed. */
+int hops_settle(struct manager *manager, const struct config *config, long wait_ms);
+
+/* The kernel need not keep our neighbours resolved any longer. */
+void hops_release(struct manager *manager);
+
+#endif

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Sources in, wanted state out; no I/O, no memory of the last time. One row is one backend in one
+ * family; a service has one ring for each family of its vips. */
+#include "lb/model/desired.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lb/model/ring.h"
+#include "lb/model/siphash.h"
+
+size_t desired_row_count(const struct config *config)
+{
+	size_t rows = 0;
+
+	for (size_t s = 0; s < config->service_count; s++)
+		for (size_t b = 0; b < config->services[s].backend_count; b++)
+			rows += config->services[s].backends[b].has_address[IPV4] +
+				config->services[s].backends[b].has_address[IPV6];
+	return rows;
+}
+
+void hash_keys_of(const char *seed, uint64_t ret_keys[LB_HASH_KEYS])
+{
+	for (uint64_t i = 0; i < LB_HASH_KEYS; i++) {
+		const uint64_t key[2] = { 0x656467656c62ULL, i };
+
+		ret_keys[i] = siphash(key, seed, strlen(seed));
+	}
+}
+
+static const struct addr *service_vip(const struct config_service *service, int family)
+{
+	for (size_t i = 0; i < service->vip_count; i++)
+		if (addr_family(&service->vips[i]) == family)
+			return &service->vips[i];
+	return NULL;
+}
+
+static struct identity identity_of(const struct config_service *service,
+				   const struct config_backend *backend, int family)
+{
+	const struct addr *vip = service_vip(service, family);
+	struct identity identity = { .address = backend->address[family] };
+
+	if (backend->forward != CONFIG_NAT) {
+		identity.forward = LB_FORWARD_DSR;
+		return identity;
+	}
+	identity.forward = LB_FORWARD_NAT;
+	identity.port = backend->port;
+	if (vip)
+		identity.vip = *vip;
+	if (backend->port)
+		identity.vip_port = service->ports[0].first;
+	return identity;
+}
+
+static void backend_judge(struct backend *row, enum config_state admin, const struct row_hop *hop)
+{
+	row->has_hop = hop->known;
+	row->hop = hop->hop;
+	if (admin == CONFIG_OFF) {
+		row->state = BACKEND_OFF;
+		strcpy(row->reason, "switched off");
+	} else if (!hop->known) {
+		row->state = BACKEND_DOWN;
+		memcpy(row->reason, hop->reason, sizeof(row->reason));
+	} else if (admin == CONFIG_DRAIN) {
+		row->state = BACKEND_DRAIN;
+		strcpy(row->reason, "draining: no new flows");
+	} else {
+		row->state = BACKEND_UP;
+		row->effective_weight = row->weight;
+	}
+}
+
+static void row_fill(struct backend *row, const struct config_service *service,
+		     const struct config_backend *backend, int family,
+		     const struct sources *sources, const struct row_hop *hop)
+{
+	const struct override *override =
+		override_find(sources->overrides, service->name, backend->name);
+	enum config_state admin = backend->state;
+
+	memset(row, 0, sizeof(*row));
+	snprintf(row->name, sizeof(row->name), "%s", backend->name);
+	row->identity = identity_of(service, backend, family);
+	row->family = family;
+	row->weight = backend->weight;
+	if (override) {
+		row->override = true;
+		if (override->has_state)
+			admin = override->state;
+		if (override->has_weight)
+			row->weight = override->weight;
+	}
+	backend_judge(row, admin, hop);
+}
+
+static bool ports_are_range(const struct config_ports *ports)
+{
+	return ports->first != ports->last;
+}
+
+static int keys_fill(struct service *service, const struct config_service *config)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < config->port_count; i++)
+		count += config->ports[i].last - config->ports[i].first + 1;
+	service->keys = calloc(config->vip_count * count + 1, sizeof(*service->keys));
+	if (!service->keys)
+		return -ENOMEM;
+	for (size_t v = 0; v < config->vip_count; v++)
+		for (size_t i = 0; i < config->port_count; i++)
+			for (unsigned int port = config->ports[i].first;
+			     port <= config->ports[i].last; port++)
+				service->keys[service->key_count++] =
+					(struct vip_key){ config->vips[v], port,
+							  ports_are_range(&config->ports[i]) };
+	return 0;
+}
+
+static int ring_fill(struct service *service, int family, uint32_t slots)
+{
+	struct ring_member *members = calloc(service->backend_count + 1, sizeof(*members));
+	struct ring *ring = &service->ring[family];
+	int err = -ENOMEM;
+
+	ring->owners = malloc(slots * sizeof(*ring->owners));
+	if (members && ring->owners) {
+		ring->slots = slots;
+		for (size_t i = 0; i < service->backend_count; i++) {
+			const struct backend *row = &service->backends[i];
+
+			members[i].name = row->name;
+			members[i].weight = row->family == family ? row->effective_weight : 0;
+		}
+		err = ring_build(members, service->backend_count, slots, ring->owners);
+	}
+	free(members);
+	return err;
+}
+
+/* An automatic ring keeps its size while its service lives and there is room for every backend:
+ * another size would move the flows that it has. */
+static uint32_t ring_slots_of(const struct service *service, const struct config_service *config,
+			      int family, const struct state *actual)
+{
+	const struct service *now = actual ? state_service(actual, service->name) : NULL;
+	size_t rows = 0;
+
+	for (size_t i = 0; i < service->backend_count; i++)
+		rows += service->backends[i].family == family;
+	if (!config->ring_size && now && now->ring[family].slots >= rows &&
+	    now->ring[family].slots >= CONFIG_RING_MIN)
+		return now->ring[family].slots;
+	return config_ring_slots(config->ring_size, rows);
+}
+
+static int service_fill(struct service *service, const struct config_service *config,
+			const struct sources *sources, const struct state *actual, size_t *row)
+{
+	snprintf(service->name, sizeof(service->name), "%s", config->name);
+	service->config = config;
+	service->forward = config->forward;
+	service->protocol = config->protocol == CONFIG_TCP ? IPPROTO_TCP : IPPROTO_UDP;
+	service->backends = calloc(2 * config->backend_count + 1, sizeof(*service->backends));
+	if (!service->backends || keys_fill(service, config))
+		return -ENOMEM;
+	for (size_t b = 0; b < config->backend_count; b++)
+		for (int family = 0; family < FAMILIES; family++)
+			if (config->backends[b].has_address[family]) {
+				row_fill(&service->backends[service->backend_count++], config,
+					 &config->backends[b], family, sources,
+					 &sources->hops[*row]);
+				++*row;
+			}
+	for (int family = 0; family < FAMILIES; family++) {
+		int err = 0;
+
+		if (service_vip(config, family))
+			err = ring_fill(service, family,
+					ring_slots_of(service, config, family, actual));
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+	unsigned int x = *(const unsigned int *)a, y = *(const unsigned int *)b;
+
+	return (x > y) - (x < y);
+}
+
+static size_t numbers_unique(unsigned int *numbers, size_t count)
+{
+	size_t kept = 0;
+
+	qsort(numbers, count, sizeof(*numbers), compare_numbers);
+	for (size_t i = 0; i < count; i++)
+		if (!kept || numbers[kept - 1] != numbers[i])
+			numbers[kept++] = numbers[i];
+	return kept;
+}
+
+static int fronts_fill(struct state *state, const struct sources *sources)
+{
+	const struct config *config = sources->config;
+
+	state->fronts = calloc(config->interface_count + 1, sizeof(*state->fronts));
+	if (!state->fronts)
+		return -ENOMEM;
+	for (size_t i = 0; i < config->interface_count; i++) {
+		const struct net_link *link =
+			net_view_link_by_name(sources->view, config->interfaces[i].name);
+		struct front *front = &state->fronts[state->front_count];
+
+		if (!link)
+			continue;
+		snprintf(front->name, sizeof(front->name), "%s", link->name);
+		front->ifindex = link->ifindex;
+		front->mode = config->interfaces[i].mode;
+		state->front_count++;
+	}
+	return 0;
+}
+
+/* Devices: the fronts and every backend's port. Hooks of lb_reply: the ports of local NAT
+ * backends; the fronts too where a NAT backend is on another host. */
+static int devices_fill(struct state *state, size_t rows)
+{
+	size_t most = rows + state->front_count;
+	bool remote = false;
+
+	state->devices = calloc(most + 1, sizeof(*state->devices));
+	state->reply_hooks = calloc(most + 1, sizeof(*state->reply_hooks));
+	if (!state->devices || !state->reply_hooks)
+		return -ENOMEM;
+	for (size_t s = 0; s < state->service_count; s++)
+		for (size_t b = 0; b < state->services[s].backend_count; b++) {
+			const struct backend *row = &state->services[s].backends[b];
+
+			if (!row->has_hop)
+				continue;
+			state->devices[state->device_count++] = row->hop.ifindex;
+			if (row->identity.forward != LB_FORWARD_NAT)
+				continue;
+			if (row->hop.local)
+				state->reply_hooks[state->reply_hook_count++] = row->hop.ifindex;
+			else
+				remote = true;
+		}
+	for (size_t i = 0; i < state->front_count; i++) {
+		state->devices[state->device_count++] = state->fronts[i].ifindex;
+		if (remote)
+			state->reply_hooks[state->reply_hook_count++] = state->fronts[i].ifindex;
+	}
+	state->device_count = numbers_unique(state->devices, state->device_count);
+	state->reply_hook_count = numbers_unique(state->reply_hooks, state->reply_hook_count);
+	return 0;
+}
+
+static int compare_prefixes(const void *a, const void *b)
+{
+	const struct prefix *x = a, *y = b;
+	int order = addr_compare(&x->addr, &y->addr);
+
+	return order ? order : (int)x->len - (int)y->len;
+}
+
+static bool is_backend_network(const struct state *state, unsigned int ifindex)
+{
+	for (size_t s = 0; s < state->service_count; s++)
+		for (size_t b = 0; b < state->services[s].backend_count; b++)
+			if (state->services[s].backends[b].hop.via == ifindex)
+				return true;
+	return false;
+}
+
+static void direct_append(struct state *state, struct addr addr, unsigned int len)
+{
+	state->direct[state->direct_count++] = (struct prefix){ addr, len };
+}
+
+/* A backend that is routed here by its address alone (/32, /128) is a network of its own. */
+static void direct_append_lone(struct state *state, const struct backend *row)
+{
+	if (!row->hop.via || !addr_equal(&row->hop.neighbour, &row->identity.address))
+		return;
+	for (size_t i = 0; i < state->direct_count; i++)
+		if (prefix_contains(&state->direct[i], &row->identity.address))
+			return;
+	direct_append(state, row->identity.address, 128);
+}
+
+static void direct_sort(struct state *state)
+{
+	size_t kept = 0;
+
+	qsort(state->direct, state->direct_count, sizeof(*state->direct), compare_prefixes);
+	for (size_t i = 0; i < state->direct_count; i++)
+		if (!kept || compare_prefixes(&state->direct[kept - 1], &state->direct[i]))
+			state->direct[kept++] = state->direct[i];
+	state->direct_count = kept;
+}
+
+/* What replies reach untranslated: this host's addresses, and the networks where backends stand. */
+static int direct_fill(struct state *state, const struct net_view *view, size_t rows)
+{
+	state->direct = calloc(2 * view->address_count + rows + 1, sizeof(*state->direct));
+	if (!state->direct)
+		return -ENOMEM;
+	for (size_t i = 0; i < view->address_count; i++) {
+		const struct net_address *address = &view->addresses[i];
+
+		direct_append(state, address->addr, 128);
+		if (is_backend_network(state, address->ifindex))
+			direct_append(state, address->network.addr, address->network.len);
+	}
+	for (size_t s = 0; s < state->service_count; s++)
+		for (size_t b = 0; b < state->services[s].backend_count; b++)
+			direct_append_lone(state, &state->services[s].backends[b]);
+	direct_sort(state);
+	return 0;
+}
+
+int desired(const struct sources *sources, const struct state *actual, struct state **ret_state)
+{
+	const struct config *config = sources->config;
+	struct state *state = calloc(1, sizeof(*state));
+	size_t row = 0;
+	int err = -ENOMEM;
+
+	if (!state)
+		return -ENOMEM;
+	state->config = sources->config;
+	memcpy(state->hash_key, sources->hash_key, sizeof(state->hash_key));
+	state->services = calloc(config->service_count + 1, sizeof(*state->services));
+	if (!state->services)
+		goto fail;
+	for (size_t s = 0; s < config->service_count; s++) {
+		struct service *service = &state->services[state->service_count++];
+
+		err = service_fill(service, &config->services[s], sources, actual, &row);
+		if (err)
+			goto fail;
+	}
+	err = fronts_fill(state, sources);
+	if (!err)
+		err = devices_fill(state, row);
+	if (!err)
+		err = direct_fill(state, sources->view, row);
+	if (err)
+		goto fail;
+	*ret_state = state;
+	return 0;
+fail:
+	state_free(state);
+	return err;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The wanted state, as a pure function of what the sources say: config, overrides, the network,
+ * and the ring sizes in use. */
+#ifndef LB_MODEL_DESIRED_H
+#define LB_MODEL_DESIRED_H
+
+#include "lb/model/overrides.h"
+#include "lb/model/state.h"
+
+/* What the network says about one row (backend and family), found by lb/reconcile.c. */
+struct row_hop {
+	bool known;		/* `hop` is complete, the device can transmit */
+	struct next_hop hop;
+	char reason[NEXT_HOP_REASON_MAX];
+};
+
+struct sources {
+	struct config *config;
+	const struct overrides *overrides;
+	const struct net_view *view;
+	const struct row_hop *hops;	/* in the order of rows_of() */
+	uint64_t hash_key[LB_HASH_KEYS];
+};
+
+/* Rows are numbered over services, backends and families in the config's order. */
+size_t desired_row_count(const struct config *config);
+
+/* `actual` is asked for the sizes of automatic rings only: they are kept while a service lives,
+ * since another size would move its flows. NULL: none. Returns 0, or -ENOMEM. */
+int desired(const struct sources *sources, const struct state *actual, struct state **ret_state);
+
+/* The keys of the flow hash, stretched from the text of tuning.hash_seed. */
+void hash_keys_of(const char *seed, uint64_t ret_keys[LB_HASH_KEYS]);
+
+#endif

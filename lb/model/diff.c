@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Actual against wanted. What is kept keeps its id: a service by its name, a backend by its
+ * service and identity, a ring by its size. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lb/model/entries.h"
+#include "lb/model/plan.h"
+#include "lb/model/ring.h"
+
+struct differ {
+	const struct state *actual;
+	struct state *wanted;
+	const uint64_t *slots;
+	uint32_t max_slots;
+	struct plan *plan;
+	size_t op_room;
+	struct diag *diag;
+};
+
+static struct op *op_add(struct differ *d, enum op_kind kind)
+{
+	struct plan *plan = d->plan;
+
+	if (plan->op_count == d->op_room) {
+		d->op_room = d->op_room ? 2 * d->op_room : 32;
+		plan->ops = realloc(plan->ops, d->op_room * sizeof(*plan->ops));
+		if (!plan->ops)
+			abort();
+	}
+	plan->ops[plan->op_count] = (struct op){ .kind = kind };
+	return &plan->ops[plan->op_count++];
+}
+
+static void op_add_number(struct differ *d, enum op_kind kind, uint32_t number)
+{
+	op_add(d, kind)->number = number;
+}
+
+static void op_add_backend(struct differ *d, enum op_kind kind, const struct service *service,
+			   const struct backend *backend)
+{
+	struct op *op = op_add(d, kind);
+
+	op->service = service;
+	op->backend = backend;
+	op->number = backend->id;
+}
+
+/* ---- ids ------------------------------------------------------------------------------------ */
+
+/* The next free id behind the largest in use, so that a freed one rests as long as it can. */
+static uint32_t id_take(unsigned char *used, uint32_t limit, uint32_t *last)
+{
+	for (uint32_t tries = 1; tries < limit; tries++) {
+		*last = *last + 1 < limit ? *last + 1 : 1;
+		if (!used[*last]) {
+			used[*last] = 1;
+			return *last;
+		}
+	}
+	return 0;
+}
+
+static uint32_t id_mark(unsigned char *used, uint32_t id, uint32_t last)
+{
+	used[id] = 1;
+	return id > last ? id : last;
+}
+
+static const struct backend *backend_same(const struct service *service,
+					  const struct backend *backend)
+{
+	for (size_t i = 0; service && i < service->backend_count; i++)
+		if (identity_equal(&service->backends[i].identity, &backend->identity))
+			return &service->backends[i];
+	return NULL;
+}
+
+static int ids_give(struct differ *d)
+{
+	static unsigned char services[LB_MAX_SERVICES], backends[LB_MAX_BACKENDS];
+	uint32_t last_service = 0, last_backend = 0;
+
+	memset(services, 0, sizeof(services));
+	memset(backends, 0, sizeof(backends));
+	for (size_t s = 0; s < d->actual->service_count; s++) {
+		const struct service *service = &d->actual->services[s];
+
+		last_service = id_mark(services, service->id, last_service);
+		for (size_t b = 0; b < service->backend_count; b++)
+			last_backend = id_mark(backends, service->backends[b].id, last_backend);
+	}
+	for (size_t s = 0; s < d->wanted->service_count; s++) {
+		struct service *service = &d->wanted->services[s];
+		const struct service *old = state_service(d->actual, service->name);
+
+		service->id = old ? old->id
+				  : id_take(services, LB_MAX_SERVICES, &last_service);
+		if (!service->id)
+			goto full;
+		for (size_t b = 0; b < service->backend_count; b++) {
+			const struct backend *same = backend_same(old, &service->backends[b]);
+
+			service->backends[b].id =
+				same ? same->id
+				     : id_take(backends, LB_MAX_BACKENDS, &last_backend);
+			if (!service->backends[b].id)
+				goto full;
+		}
+	}
+	return 0;
+full:
+	diag_add(d->diag, NULL, 0, "no ids are left: at most %d services and %d backends",
+		 LB_MAX_SERVICES - 1, LB_MAX_BACKENDS - 1);
+	return -ENOSPC;
+}
+
+/* ---- runs of slots -------------------------------------------------------------------------- */
+
+struct run {
+	uint32_t base, slots;
+};
+
+static int compare_runs(const void *a, const void *b)
+{
+	const struct run *x = a, *y = b;
+
+	return (x->base > y->base) - (x->base < y->base);
+}
+
+static size_t runs_of(const struct state *state, struct run *runs)
+{
+	size_t count = 0;
+
+	for (size_t s = 0; s < state->service_count; s++)
+		for (int family = 0; family < FAMILIES; family++) {
+			const struct ring *ring = &state->services[s].ring[family];
+
+			if (ring->slots && ring->base != UINT32_MAX)
+				runs[count++] = (struct run){ ring->base, ring->slots };
+		}
+	return count;
+}
+
+/* The first gap between the sorted runs that holds `slots`; UINT32_MAX: none. */
+static uint32_t gap_find(const struct run *runs, size_t count, uint32_t slots, uint32_t max_slots)
+{
+	uint64_t at = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (runs[i].base >= at + slots)
+			return at;
+		if ((uint64_t)runs[i].base + runs[i].slots > at)
+			at = (uint64_t)runs[i].base + runs[i].slots;
+	}
+	return at + slots <= max_slots ? at : UINT32_MAX;
+}
+
+static int runs_give(struct differ *d)
+{
+	size_t most = FAMILIES * (d->actual->service_count + d->wanted->service_count);
+	struct run *runs = calloc(most + 1, sizeof(*runs));
+	size_t count;
+
+	if (!runs)
+		return -ENOMEM;
+	count = runs_of(d->actual, runs);
+	qsort(runs, count, sizeof(*runs), compare_runs);
+	for (size_t s = 0; s < d->wanted->service_count; s++) {
+		struct service *service = &d->wanted->services[s];
+		const struct service *old = state_service(d->actual, service->name);
+
+		for (int family = 0; family < FAMILIES; family++) {
+			struct ring *ring = &service->ring[family];
+
+			if (!ring->slots)
+				continue;
+			if (old && old->ring[family].slots == ring->slots) {
+				ring->base = old->ring[family].base;
+				continue;
+			}
+			ring->base = gap_find(runs, count, ring->slots, d->max_slots);
+			if (ring->base == UINT32_MAX) {
+				diag_add(d->diag, NULL, 0,
+					 "service \"%s\": no room for its %u slots beside the rings "
+					 "in use; raise tuning.max_slots (now %u)",
+					 service->name, ring->slots, d->max_slots);
+				free(runs);
+				return -ENOSPC;
+			}
+			runs[count++] = (struct run){ ring->base, ring->slots };
+			qsort(runs, count, sizeof(*runs), compare_runs);
+		}
+	}
+	free(runs);
+	return 0;
+}
+
+/* ---- sets of numbers and prefixes ------------------------------------------------------------ */
+
+static bool number_in(const unsigned int *numbers, size_t count, unsigned int number)
+{
+	for (size_t i = 0; i < count; i++)
+		if (numbers[i] == number)
+			return true;
+	return false;
+}
+
+static void numbers_missing(struct differ *d, enum op_kind kind, const unsigned int *from,
+			    size_t from_count, const unsigned int *in, size_t in_count)
+{
+	for (size_t i = 0; i < from_count; i++)
+		if (!number_in(in, in_count, from[i]))
+			op_add_number(d, kind, from[i]);
+}
+
+static void prefixes_missing(struct differ *d, enum op_kind kind, const struct state *from,
+			     const struct state *in)
+{
+	for (size_t i = 0; i < from->direct_count; i++) {
+		bool found = false;
+
+		for (size_t j = 0; j < in->direct_count && !found; j++)
+			found = from->direct[i].len == in->direct[j].len &&
+				addr_equal(&from->direct[i].addr, &in->direct[j].addr);
+		if (!found)
+			op_add(d, kind)->prefix = &from->direct[i];
+	}
+}
+
+/* "auto" is content with the mode that is there. */
+static bool front_same(const struct front *a, const struct front *b)
+{
+	return a->ifindex == b->ifindex &&
+	       (a->mode == b->mode || a->mode == CONFIG_MODE_AUTO || b->mode == CONFIG_MODE_AUTO);
+}
+
+static void fronts_missing(struct differ *d, enum op_kind kind, const struct state *from,
+			   const struct state *in)
+{
+	for (size_t i = 0; i < from->front_count; i++) {
+		bool found = false;
+
+		for (size_t j = 0; j < in->front_count && !found; j++)
+			found = front_same(&from->fronts[i], &in->fronts[j]);
+		if (!found)
+			op_add(d, kind)->front = &from->fronts[i];
+	}
+}
+
+static void diff_make(struct differ *d)
+{
+	numbers_missing(d, OP_DEVICE_ADD, d->wanted->devices, d->wanted->device_count,
+			d->actual->devices, d->actual->device_count);
+	numbers_missing(d, OP_REPLY_ATTACH, d->wanted->reply_hooks, d->wanted->reply_hook_count,
+			d->actual->reply_hooks, d->actual->reply_hook_count);
+	prefixes_missing(d, OP_DIRECT_ADD, d->wanted, d->actual);
+	fronts_missing(d, OP_FRONT_ATTACH, d->wanted, d->actual);
+}
+
+/* ---- services ------------------------------------------------------------------------------- */
+
+static bool hop_equal(const struct backend *a, const struct backend *b)
+{
+	return a->has_hop == b->has_hop &&
+	       (!a->has_hop ||
+		(a->hop.ifindex == b->hop.ifindex && a->hop.local == b->hop.local &&
+		 !memcmp(a->hop.dst_mac, b->hop.dst_mac, 6) &&
+		 !memcmp(a->hop.src_mac, b->hop.src_mac, 6)));
+}
+
+static void diff_backends(struct differ *d, const struct service *service,
+			  const struct service *old)
+{
+	for (size_t b = 0; b < service->backend_count; b++) {
+		const struct backend *backend = &service->backends[b];
+		const struct backend *same = backend_same(old, backend);
+
+		if (!same) {
+			op_add_backend(d, OP_BACKEND_ADD, service, backend);
+			continue;
+		}
+		if (!hop_equal(same, backend))
+			op_add_backend(d, OP_BACKEND_HOP, service, backend);
+		if (strcmp(same->name, backend->name))
+			op_add_backend(d, OP_BACKEND_RENAME, service, backend);
+	}
+}
+
+static uint32_t slot_owner_wanted(const struct service *service, const struct ring *ring,
+				  uint32_t slot)
+{
+	uint32_t owner = ring->owners[slot];
+
+	return owner == RING_NOBODY ? LB_NOBODY : service->backends[owner].id;
+}
+
+static uint32_t slots_changed(const struct differ *d, const struct service *service, int family)
+{
+	const struct ring *ring = &service->ring[family];
+	uint32_t changed = 0;
+
+	for (uint32_t i = 0; i < ring->slots; i++)
+		changed += LB_SLOT_OWNER(d->slots[ring->base + i]) !=
+			   slot_owner_wanted(service, ring, i);
+	return changed;
+}
+
+static bool has_key(const struct service *service, const struct vip_key *key)
+{
+	for (size_t i = 0; i < service->key_count; i++)
+		if (service->keys[i].port == key->port &&
+		    addr_equal(&service->keys[i].vip, &key->vip))
+			return true;
+	return false;
+}
+
+static const char *what_breaks(const struct differ *d, const struct service *service,
+			       const struct service *old)
+{
+	if (memcmp(d->actual->hash_key, d->wanted->hash_key, sizeof(d->actual->hash_key)))
+		return "tuning.hash_seed changes: every flow is hashed anew";
+	if (service->protocol != old->protocol)
+		return "its protocol changes";
+	if (old->config && service->forward != old->forward)
+		return "its way of forwarding changes";
+	for (int family = 0; family < FAMILIES; family++)
+		if (service->ring[family].slots && old->ring[family].slots &&
+		    service->ring[family].slots != old->ring[family].slots)
+			return "the size of its ring changes";
+	for (size_t i = 0; i < old->key_count; i++)
+		if (!has_key(service, &old->keys[i]))
+			return "a virtual address or port is taken away";
+	return NULL;
+}
+
+static void plan_service_add(struct differ *d, struct plan_service entry)
+{
+	struct plan *plan = d->plan;
+
+	plan->services = realloc(plan->services,
+				 (plan->service_count + 1) * sizeof(*plan->services));
+	if (!plan->services)
+		abort();
+	plan->services[plan->service_count++] = entry;
+}
+
+static void diff_rings(struct differ *d, const struct service *service, const struct service *old)
+{
+	struct plan_service entry = { .name = service->name };
+
+	for (int family = 0; family < FAMILIES; family++) {
+		const struct ring *ring = &service->ring[family];
+		uint32_t changed;
+		struct op *op;
+
+		if (!ring->slots)
+			continue;
+		if (!old || old->ring[family].slots != ring->slots) {
+			op = op_add(d, OP_RING_ADD);
+			op->service = service;
+			op->family = family;
+			continue;
+		}
+		changed = slots_changed(d, service, family);
+		entry.slots += ring->slots;
+		entry.slots_moved += changed;
+		if (!changed)
+			continue;
+		op = op_add(d, OP_SLOTS);
+		op->service = service;
+		op->family = family;
+		op->number = changed;
+	}
+	if (!old)
+		return;
+	entry.why = what_breaks(d, service, old);
+	entry.breaks = entry.why != NULL;
+	if (entry.slots)
+		entry.share_moved = (double)entry.slots_moved / entry.slots;
+	if (entry.breaks)
+		entry.share_moved = 1;
+	if (entry.slots_moved || entry.breaks)
+		plan_service_add(d, entry);
+}
+
+static bool info_equal(const struct service *a, const struct service *b)
+{
+	return b && a->protocol == b->protocol &&
+	       !memcmp(&a->ring[IPV4], &b->ring[IPV4], offsetof(struct ring, owners)) &&
+	       !memcmp(&a->ring[IPV6], &b->ring[IPV6], offsetof(struct ring, owners));
+}
+
+typedef int entries_function(const struct state *state, struct lb_entry **ret_entries,
+			     size_t *ret_count);
+
+static bool entries_equal(const struct state *a, const struct state *b, entries_function *entries)
+{
+	struct lb_entry *x = NULL, *y = NULL;
+	size_t x_count = 0, y_count = 0;
+	bool equal = !entries(a, &x, &x_count) && !entries(b, &y, &y_count) &&
+		     x_count == y_count && (!x_count || !memcmp(x, y, x_count * sizeof(*x)));
+
+	free(x);
+	free(y);
+	return equal;
+}
+
+static void diff_write(struct differ *d)
+{
+	for (size_t s = 0; s < d->wanted->service_count; s++) {
+		const struct service *service = &d->wanted->services[s];
+		const struct service *old = state_service(d->actual, service->name);
+
+		if (!info_equal(service, old)) {
+			struct op *op = op_add(d, OP_SERVICE_INFO);
+
+			op->service = service;
+			op->number = !old;
+		}
+		diff_backends(d, service, old);
+	}
+	if (memcmp(d->actual->hash_key, d->wanted->hash_key, sizeof(d->actual->hash_key)))
+		op_add(d, OP_HASH_KEYS);
+	if (!entries_equal(d->actual, d->wanted, entries_of_replies) ||
+	    state_has_remote_nat(d->actual) != state_has_remote_nat(d->wanted))
+		op_add(d, OP_REPLIES);
+	for (size_t s = 0; s < d->wanted->service_count; s++)
+		diff_rings(d, &d->wanted->services[s],
+			   state_service(d->actual, d->wanted->services[s].name));
+	if (!entries_equal(d->actual, d->wanted, entries_of_services))
+		op_add(d, OP_SERVICES);
+}
+
+/* ---- what goes ------------------------------------------------------------------------------ */
+
+static void diff_ring_removal(struct differ *d, const struct service *old,
+			      const struct service *kept)
+{
+	for (int family = 0; family < FAMILIES; family++) {
+		struct op *op;
+
+		if (!old->ring[family].slots ||
+		    (kept && kept->ring[family].slots &&
+		     kept->ring[family].base == old->ring[family].base))
+			continue;
+		op = op_add(d, OP_RING_REMOVE);
+		op->service = old;
+		op->family = family;
+		op->number = old->ring[family].base;
+		op->count = old->ring[family].slots;
+	}
+}
+
+static void diff_break(struct differ *d)
+{
+	for (size_t s = 0; s < d->actual->service_count; s++) {
+		const struct service *old = &d->actual->services[s];
+		const struct service *kept = state_service(d->wanted, old->name);
+
+		diff_ring_removal(d, old, kept);
+		for (size_t b = 0; b < old->backend_count; b++)
+			if (!backend_same(kept, &old->backends[b]))
+				op_add_backend(d, OP_BACKEND_REMOVE, old, &old->backends[b]);
+		if (kept)
+			continue;
+		op_add(d, OP_SERVICE_REMOVE)->service = old;
+		plan_service_add(d, (struct plan_service){
+			.name = old->name, .share_moved = 1, .breaks = true,
+			.why = "the service is taken away" });
+	}
+	prefixes_missing(d, OP_DIRECT_REMOVE, d->actual, d->wanted);
+	numbers_missing(d, OP_REPLY_DETACH, d->actual->reply_hooks, d->actual->reply_hook_count,
+			d->wanted->reply_hooks, d->wanted->reply_hook_count);
+	fronts_missing(d, OP_FRONT_DETACH, d->actual, d->wanted);
+	numbers_missing(d, OP_DEVICE_REMOVE, d->actual->devices, d->actual->device_count,
+			d->wanted->devices, d->wanted->device_count);
+}
+
+int diff(const struct state *actual, struct state *wanted, const uint64_t *slots,
+	 uint32_t max_slots, struct plan **ret_plan, struct diag *diag)
+{
+	struct differ d = { .actual = actual, .wanted = wanted, .slots = slots,
+			    .max_slots = max_slots, .diag = diag };
+	int err;
+
+	d.plan = calloc(1, sizeof(*d.plan));
+	if (!d.plan)
+		return -ENOMEM;
+	err = ids_give(&d);
+	if (!err)
+		err = runs_give(&d);
+	if (err) {
+		plan_free(d.plan);
+		return err;
+	}
+	diff_make(&d);
+	diff_write(&d);
+	diff_break(&d);
+	*ret_plan = d.plan;
+	return 0;
+}

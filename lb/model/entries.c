@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* From a state to the entries of its service and reply tables. Pure. */
+#include "lb/model/entries.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct entry_list {
+	struct lb_entry *entries;
+	size_t count, room;
+};
+
+static int list_add(struct entry_list *list, const struct addr *addr, uint16_t port,
+		    uint8_t protocol, uint32_t id)
+{
+	struct lb_entry *entry;
+
+	if (list->count == list->room) {
+		list->room = list->room ? 2 * list->room : 64;
+		entry = realloc(list->entries, list->room * sizeof(*entry));
+		if (!entry)
+			return -ENOMEM;
+		list->entries = entry;
+	}
+	entry = &list->entries[list->count++];
+	memset(entry, 0, sizeof(*entry));
+	memcpy(entry->addr.byte, addr->byte, 16);
+	entry->port = htons(port);
+	entry->protocol = protocol;
+	entry->id = id;
+	return 0;
+}
+
+static int compare_keys(const struct lb_entry *a, const struct lb_entry *b)
+{
+	int order = memcmp(a->addr.byte, b->addr.byte, 16);
+
+	if (!order)
+		order = memcmp(&a->port, &b->port, sizeof(a->port));
+	return order ? order : a->protocol - b->protocol;
+}
+
+/* `used` holds the rank while the list is made: what goes before another has the lower one. Of
+ * equals the lower id, so that the order of services does not matter. */
+static int compare_entries(const void *a, const void *b)
+{
+	const struct lb_entry *x = a, *y = b;
+	int order = compare_keys(x, y);
+
+	if (!order)
+		order = x->used - y->used;
+	return order ? order : (x->id > y->id) - (x->id < y->id);
+}
+
+static void list_finish(struct entry_list *list, struct lb_entry **ret_entries, size_t *ret_count)
+{
+	size_t kept = 0;
+
+	qsort(list->entries, list->count, sizeof(*list->entries), compare_entries);
+	for (size_t i = 0; i < list->count; i++)
+		if (!kept || compare_keys(&list->entries[kept - 1], &list->entries[i]))
+			list->entries[kept++] = list->entries[i];
+	for (size_t i = 0; i < kept; i++)
+		list->entries[i].used = 1;
+	*ret_entries = list->entries;
+	*ret_count = kept;
+}
+
+static int service_entries(const struct service *service, struct entry_list *list)
+{
+	for (size_t i = 0; i < service->key_count; i++) {
+		const struct vip_key *key = &service->keys[i];
+		const struct ring *ring = &service->ring[addr_family(&key->vip)];
+		struct lb_entry *entry;
+
+		if (list_add(list, &key->vip, key->port, service->protocol, service->id))
+			return -ENOMEM;
+		entry = &list->entries[list->count - 1];
+		entry->slot_base = ring->base;
+		entry->slot_count = ring->slots;
+		entry->used = key->range;
+		if (list_add(list, &key->vip, 0, 0, 0))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int entries_of_services(const struct state *state, struct lb_entry **ret_entries,
+			size_t *ret_count)
+{
+	struct entry_list list = { 0 };
+
+	for (size_t s = 0; s < state->service_count; s++)
+		if (service_entries(&state->services[s], &list)) {
+			free(list.entries);
+			return -ENOMEM;
+		}
+	list_finish(&list, ret_entries, ret_count);
+	return 0;
+}
+
+static int backend_entries(const struct service *service, const struct backend *backend,
+			   struct entry_list *list)
+{
+	const struct identity *identity = &backend->identity;
+
+	if (list_add(list, &identity->address, 0, service->protocol, backend->id))
+		return -ENOMEM;
+	if (identity->port)
+		return list_add(list, &identity->address, identity->port, service->protocol,
+				backend->id);
+	for (size_t i = 0; i < service->key_count; i++)
+		if (addr_family(&service->keys[i].vip) == backend->family &&
+		    list_add(list, &identity->address, service->keys[i].port, service->protocol,
+			     backend->id))
+			return -ENOMEM;
+	return 0;
+}
+
+int entries_of_replies(const struct state *state, struct lb_entry **ret_entries, size_t *ret_count)
+{
+	struct entry_list list = { 0 };
+
+	for (size_t s = 0; s < state->service_count; s++)
+		for (size_t b = 0; b < state->services[s].backend_count; b++) {
+			const struct backend *backend = &state->services[s].backends[b];
+
+			if (backend->identity.forward == LB_FORWARD_NAT &&
+			    backend_entries(&state->services[s], backend, &list)) {
+				free(list.entries);
+				return -ENOMEM;
+			}
+		}
+	list_finish(&list, ret_entries, ret_count);
+	return 0;
+}
+
+bool state_has_any_port(const struct state *state)
+{
+	for (size_t s = 0; s < state->service_count; s++)
+		for (size_t i = 0; i < state->services[s].key_count; i++)
+			if (!state->services[s].keys[i].port)
+				return true;
+	return false;
+}
+
+bool state_has_remote_nat(const struct state *state)
+{
+	for (size_t s = 0; s < state->service_count; s++)
+		for (size_t b = 0; b < state->services[s].backend_count; b++) {
+			const struct backend *backend = &state->services[s].backends[b];
+
+			if (backend->identity.forward == LB_FORWARD_NAT && backend->has_hop &&
+			    !backend->hop.local)
+				return true;
+		}
+	return false;
+}

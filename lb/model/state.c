@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Values of the model: comparison, lookup, release. No decisions here. */
+#include "lb/model/state.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+void state_free(struct state *state)
+{
+	if (!state)
+		return;
+	for (size_t i = 0; i < state->service_count; i++) {
+		free(state->services[i].keys);
+		free(state->services[i].backends);
+		for (int family = 0; family < FAMILIES; family++)
+			free(state->services[i].ring[family].owners);
+	}
+	free(state->services);
+	free(state->fronts);
+	free(state->devices);
+	free(state->reply_hooks);
+	free(state->direct);
+	free(state);
+}
+
+bool identity_equal(const struct identity *a, const struct identity *b)
+{
+	return addr_equal(&a->address, &b->address) && addr_equal(&a->vip, &b->vip) &&
+	       a->port == b->port && a->vip_port == b->vip_port && a->forward == b->forward;
+}
+
+struct service *state_service(const struct state *state, const char *name)
+{
+	for (size_t i = 0; i < state->service_count; i++)
+		if (!strcmp(state->services[i].name, name))
+			return &state->services[i];
+	return NULL;
+}
+
+struct backend *service_backend(const struct service *service, const char *name, int family)
+{
+	for (size_t i = 0; i < service->backend_count; i++)
+		if (service->backends[i].family == family &&
+		    !strcmp(service->backends[i].name, name))
+			return &service->backends[i];
+	return NULL;
+}
+
+/* RFC 1071: the sum does not care about byte order, so wire order stays wire order. */
+static uint32_t sum_words(const void *data, size_t bytes, uint16_t invert)
+{
+	uint32_t sum = 0;
+	uint16_t word;
+
+	for (size_t i = 0; i < bytes; i += 2) {
+		memcpy(&word, (const char *)data + i, 2);
+		sum += word ^ invert;
+	}
+	return sum;
+}
+
+static uint16_t fold(uint32_t sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (sum & 0xffff) + (sum >> 16);
+}
+
+uint16_t identity_csum_addr(const struct identity *identity)
+{
+	/* The leading words of IPv4 addresses are equal on both sides and cancel to ~0 = 0. */
+	return fold(sum_words(&identity->vip, 16, 0xffff) + sum_words(&identity->address, 16, 0));
+}
+
+uint16_t identity_csum_l4(const struct identity *identity)
+{
+	uint32_t sum = identity_csum_addr(identity);
+
+	if (identity->port)
+		sum += (uint16_t)~htons(identity->vip_port) + htons(identity->port);
+	return fold(sum);
+}
+
+const char *backend_state_name(enum backend_state state)
+{
+	switch (state) {
+	case BACKEND_UP:
+		return "up";
+	case BACKEND_DOWN:
+		return "down";
+	case BACKEND_DRAIN:
+		return "drain";
+	case BACKEND_OFF:
+		return "off";
+	}
+	return "unknown";
+}
+
+int addr_family(const struct addr *addr)
+{
+	return addr_is_ipv4(addr) ? IPV4 : IPV6;
+}

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Dirty → wanted → diff → plan → apply. The only caller of desired(), diff() and plan_apply() in
+ * the daemon; every change of a backend's state is told here, in one line. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lb/kernel/attach.h"
+#include "lb/kernel/sink.h"
+#include "lb/log.h"
+#include "lb/manager.h"
+#include "lb/watch/netlink.h"
+
+#define SETTLE_MS 1000 /* for neighbours that nobody has asked for yet */
+
+static int wanted_make(struct manager *manager, struct config *config, bool touch,
+		       struct state **ret_wanted)
+{
+	struct sources sources = { .config = config, .overrides = &manager->overrides,
+				   .view = &manager->view };
+	struct row_hop *hops;
+	int err = hops_find(manager, config, touch, &hops);
+
+	if (err)
+		return err;
+	sources.hops = hops;
+	if (config->hash_seed)
+		hash_keys_of(config->hash_seed, sources.hash_key);
+	else
+		memcpy(sources.hash_key, manager->hash_key, sizeof(sources.hash_key));
+	err = desired(&sources, manager->actual, ret_wanted);
+	free(hops);
+	return err;
+}
+
+static int plan_make(struct manager *manager, struct config *config, bool touch,
+		     struct state **ret_wanted, struct plan **ret_plan, struct diag *diag)
+{
+	struct state *wanted;
+	int err = wanted_make(manager, config, touch, &wanted);
+
+	if (err) {
+		diag_add(diag, NULL, 0, "cannot make the wanted state: %s", strerror(-err));
+		return err;
+	}
+	err = diff(manager->actual, wanted, manager->dataplane->slots,
+		   manager->dataplane->max_slots, ret_plan, diag);
+	if (err)
+		state_free(wanted);
+	else
+		*ret_wanted = wanted;
+	return err;
+}
+
+/* ---- telling -------------------------------------------------------------------------------- */
+
+static void backend_tell(const struct service *service, const struct backend *before,
+			 const struct backend *now)
+{
+	char addr[ADDR_TEXT_MAX];
+
+	if (before && before->state == now->state && !strcmp(before->reason, now->reason))
+		return;
+	log_notice("backend %s/%s %s: %s → %s%s%s", service->name, now->name,
+		   addr_format(&now->identity.address, addr),
+		   before ? backend_state_name(before->state) : "new",
+		   backend_state_name(now->state), now->reason[0] ? ": " : "", now->reason);
+}
+
+static void changes_tell(const struct state *before, const struct state *now)
+{
+	for (size_t s = 0; s < now->service_count; s++) {
+		const struct service *service = &now->services[s];
+		const struct service *old = state_service(before, service->name);
+
+		for (size_t b = 0; b < service->backend_count; b++) {
+			const struct backend *backend = &service->backends[b];
+
+			backend_tell(service,
+				     old ? service_backend(old, backend->name, backend->family)
+					 : NULL,
+				     backend);
+		}
+	}
+}
+
+static void plan_tell(const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->op_count; i++) {
+		char *text = op_text(&plan->ops[i]);
+
+		log_line(plan->ops[i].kind == OP_FRONT_ATTACH ||
+					 plan->ops[i].kind == OP_FRONT_DETACH
+				 ? LOG_NOTICE
+				 : LOG_INFO,
+			 "%s", text ? text : "");
+		free(text);
+	}
+}
+
+/* ---- applying ------------------------------------------------------------------------------- */
+
+/* On success the wanted state is the actual one, and the plan's pointers into the old one end. */
+static int wanted_apply(struct manager *manager, struct state *wanted, const struct plan *plan,
+			preview_visitor *visit, void *data, struct diag *diag)
+{
+	struct preview done = { .config = wanted->config, .wanted = wanted,
+				.plan = (struct plan *)plan };
+	int err = plan_apply(manager->dataplane, plan, wanted, diag);
+
+	if (err)
+		return err;
+	plan_tell(plan);
+	changes_tell(manager->actual, wanted);
+	if (visit)
+		visit(&done, data);
+	state_free(manager->actual);
+	manager->actual = wanted;
+	return 0;
+}
+
+int manager_reconcile(struct manager *manager, struct diag *diag)
+{
+	struct state *wanted;
+	struct plan *plan;
+	int err = hops_settle(manager, manager->config, 0);
+
+	if (err)
+		return err;
+	err = plan_make(manager, manager->config, true, &wanted, &plan, diag);
+	if (err)
+		return err;
+	err = wanted_apply(manager, wanted, plan, NULL, NULL, diag);
+	if (err)
+		state_free(wanted);
+	plan_free(plan);
+	return err;
+}
+
+/* ---- reload --------------------------------------------------------------------------------- */
+
+static int config_read(struct manager *manager, const struct reload *reload,
+		       struct config **ret_config, struct diag *diag)
+{
+	if (reload->previous && !manager->previous_text) {
+		diag_add(diag, NULL, 0, "there is no previous config to go back to");
+		return -ENOENT;
+	}
+	if (reload->previous)
+		return config_load_text(manager->previous_name, manager->previous_text, ret_config,
+					diag);
+	if (reload->text)
+		return config_load_text(reload->name, reload->text, ret_config, diag);
+	return config_load(manager->options.config, ret_config, diag);
+}
+
+/* What a file cannot know by itself. */
+static int config_vet(const struct manager *manager, const struct config *config,
+		      struct diag *diag)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < config->interface_count; i++) {
+		const struct config_interface *interface = &config->interfaces[i];
+
+		if (interface->optional ||
+		    net_view_link_by_name(&manager->view, interface->name))
+			continue;
+		diag_add(diag, config->file, interface->line,
+			 "interface \"%s\" does not exist (optional = true lets it come later)",
+			 interface->name);
+		err = -ENODEV;
+	}
+	if (manager->dataplane && config->max_slots != manager->dataplane->max_slots) {
+		diag_add(diag, config->file, 0,
+			 "tuning.max_slots is %u, but the tables were made with %u: another size "
+			 "takes an \"lbctl unload\" first",
+			 config->max_slots, manager->dataplane->max_slots);
+		err = -EINVAL;
+	}
+	return err;
+}
+
+int manager_preview(struct manager *manager, const struct reload *reload,
+		    struct preview *ret_preview, struct diag *diag)
+{
+	struct preview preview = { 0 };
+	int err = config_read(manager, reload, &preview.config, diag);
+
+	if (err)
+		return err;
+	err = hops_settle(manager, preview.config, SETTLE_MS);
+	if (!err)
+		err = config_vet(manager, preview.config, diag);
+	if (!err)
+		err = plan_make(manager, preview.config, false, &preview.wanted, &preview.plan,
+				diag);
+	if (err)
+		preview_clear(&preview);
+	else
+		*ret_preview = preview;
+	return err;
+}
+
+void preview_clear(struct preview *preview)
+{
+	plan_free(preview->plan);
+	state_free(preview->wanted);
+	config_free(preview->config);
+	*preview = (struct preview){ 0 };
+}
+
+static bool break_allowed(const struct reload *reload, const char *service)
+{
+	for (size_t i = 0; i < reload->break_count; i++)
+		if (!strcmp(reload->breaks[i], service))
+			return true;
+	return false;
+}
+
+static int breaks_vet(const struct plan *plan, const struct reload *reload, struct diag *diag)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < plan->service_count; i++) {
+		const struct plan_service *service = &plan->services[i];
+
+		if (!service->breaks || break_allowed(reload, service->name))
+			continue;
+		diag_add(diag, NULL, 0,
+			 "service \"%s\": its live flows would break (%s); \"--break %s\" says "
+			 "that this is meant",
+			 service->name, service->why, service->name);
+		err = -EPERM;
+	}
+	return err;
+}
+
+/* The new config is in use: it takes the place of the old one. */
+static void config_take(struct manager *manager, struct config *config,
+			const struct reload *reload, char *text)
+{
+	char *name = strdup(config->file);
+
+	free(manager->previous_name);
+	free(manager->previous_text);
+	manager->previous_name = manager->config ? strdup(manager->config->file) : NULL;
+	manager->previous_text = manager->text;
+	manager->text = text;
+	config_free(manager->config);
+	manager->config = config;
+	manager->source = reload->previous ? "previous" : reload->text ? "once" : "-c";
+	clock_gettime(CLOCK_REALTIME, &manager->loaded);
+	log_notice("config %s: loaded (%zu services)", name, config->service_count);
+	free(name);
+}
+
+static char *reload_text(const struct manager *manager, const struct reload *reload)
+{
+	FILE *file;
+	char *text = NULL;
+	size_t size = 0;
+
+	if (reload->previous)
+		return strdup(manager->previous_text);
+	if (reload->text)
+		return strdup(reload->text);
+	file = fopen(manager->options.config, "re");
+	if (file && getdelim(&text, &size, '\0', file) < 0) {
+		free(text);
+		text = NULL;
+	}
+	if (file)
+		fclose(file);
+	return text;
+}
+
+static int config_apply(struct manager *manager, const struct reload *reload, bool may_break,
+			preview_visitor *visit, void *data, struct diag *diag)
+{
+	struct preview preview = { 0 };
+	char *text = reload_text(manager, reload);
+	int err = manager_preview(manager, reload, &preview, diag);
+
+	if (!err && !may_break)
+		err = breaks_vet(preview.plan, reload, diag);
+	if (err)
+		goto fail;
+	/* Now with leave to touch: what was promised may turn out otherwise. */
+	plan_free(preview.plan);
+	state_free(preview.wanted);
+	preview.plan = NULL;
+	preview.wanted = NULL;
+	err = plan_make(manager, preview.config, true, &preview.wanted, &preview.plan, diag);
+	if (!err)
+		err = wanted_apply(manager, preview.wanted, preview.plan, visit, data, diag);
+	if (err)
+		goto fail;
+	plan_free(preview.plan);
+	config_take(manager, preview.config, reload, text);
+	return 0;
+fail:
+	preview_clear(&preview);
+	free(text);
+	return err;
+}
+
+int manager_reload(struct manager *manager, const struct reload *reload, preview_visitor *visit,
+		   void *data, struct diag *diag)
+{
+	int err = config_apply(manager, reload, false, visit, data, diag);
+
+	if (err)
+		manager->reloads_refused++;
+	else
+		manager->reloads_done++;
+	return err;
+}
+
+int manager_start_config(struct manager *manager, const struct reload *reload, struct diag *diag)
+{
+	return config_apply(manager, reload, true, NULL, NULL, diag);
+}
+
+/* ---- overrides ------------------------------------------------------------------------------ */
+
+static bool config_has_backend(const struct config *config, const char *service,
+			       const char *backend)
+{
+	for (size_t s = 0; s < config->service_count; s++) {
+		if (strcmp(config->services[s].name, service))
+			continue;
+		for (size_t b = 0; b < config->services[s].backend_count; b++)
+			if (!strcmp(config->services[s].backends[b].name, backend))
+				return true;
+	}
+	return false;
+}
+
+/* Keeps the new list if it could be saved and applied, else the old one. */
+static int overrides_take(struct manager *manager, struct overrides *wanted, struct diag *diag)
+{
+	struct overrides before = manager->overrides;
+	int err = overrides_save(manager->options.state, wanted, diag);
+
+	if (err) {
+		overrides_clear(wanted);
+		return err;
+	}
+	manager->overrides = *wanted;
+	err = manager_reconcile(manager, diag);
+	if (!err) {
+		overrides_clear(&before);
+		return 0;
+	}
+	overrides_clear(wanted);
+	manager->overrides = before;
+	overrides_save(manager->options.state, &before, diag);
+	return err;
+}
+
+static struct overrides overrides_copy(const struct overrides *from)
+{
+	struct overrides copy = { 0 };
+
+	for (size_t i = 0; i < from->count; i++)
+		*override_make(&copy, from->entries[i].service, from->entries[i].backend) =
+			from->entries[i];
+	return copy;
+}
+
+int manager_override(struct manager *manager, const char *service, const char *backend, int state,
+		     int weight, struct diag *diag)
+{
+	struct overrides wanted;
+	struct override *entry;
+
+	if (!config_has_backend(manager->config, service, backend)) {
+		diag_add(diag, NULL, 0, "there is no backend \"%s/%s\"", service, backend);
+		return -ENOENT;
+	}
+	wanted = overrides_copy(&manager->overrides);
+	entry = override_make(&wanted, service, backend);
+	if (state >= 0) {
+		entry->has_state = true;
+		entry->state = (enum config_state)state;
+	}
+	if (weight >= 0) {
+		entry->has_weight = true;
+		entry->weight = weight;
+	}
+	return overrides_take(manager, &wanted, diag);
+}
+
+int manager_override_reset(struct manager *manager, const char *service, const char *backend,
+			   struct diag *diag)
+{
+	struct overrides wanted = { 0 };
+
+	if (service) {
+		wanted = overrides_copy(&manager->overrides);
+		if (!override_remove(&wanted, service, backend)) {
+			overrides_clear(&wanted);
+			diag_add(diag, NULL, 0, "no override stands on \"%s/%s\"", service,
+				 backend);
+			return -ENOENT;
+		}
+	}
+	return overrides_take(manager, &wanted, diag);
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Which device and MACs a backend has, decided from values alone: the same view and route always
+ * give the same hop or the same sentence. The reconciler asks for every backend whenever the
+ * view has changed. */
+#include "lb/watch/nexthop.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Says why not, and is the error: `return refuse(reason, ...)`. */
+__attribute__((format(printf, 2, 3)))
+static int refuse(char *reason, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(reason, NEXT_HOP_REASON_MAX, format, args);
+	va_end(args);
+	return -EHOSTUNREACH;
+}
+
+static bool is_host_address(const struct net_view *view, const struct addr *addr)
+{
+	for (size_t i = 0; i < view->address_count; i++)
+		if (addr_equal(&view->addresses[i].addr, addr))
+			return true;
+	return false;
+}
+
+/* The interface that the config names, else that of the route. */
+static int find_interface(const struct net_view *view, const struct addr *backend,
+			  const struct net_route *route, int route_err, const char *interface,
+			  const struct net_link **ret_link, char *reason)
+{
+	char text[ADDR_TEXT_MAX];
+
+	addr_format(backend, text);
+	if (interface) {
+		*ret_link = net_view_link_by_name(view, interface);
+		return *ret_link ? 0 : refuse(reason, "interface %s does not exist", interface);
+	}
+	if (route_err == -ENETUNREACH)
+		return refuse(reason, "no route to %s", text);
+	if (route_err)
+		return refuse(reason, "the route to %s cannot be used: %s", text,
+			      strerror(-route_err));
+	*ret_link = net_view_link(view, route->ifindex);
+	return *ret_link ? 0 : refuse(reason, "the interface of the route to %s is gone", text);
+}
+
+/* Neighbours stand on the bridge, not on its ports: so for a port that the config names too. */
+static const struct net_link *neighbour_interface(const struct net_view *view,
+						  const struct net_link *link)
+{
+	const struct net_link *master = link->master ? net_view_link(view, link->master) : NULL;
+
+	return master && master->kind == NET_BRIDGE ? master : link;
+}
+
+static int check_interface(const struct net_link *link, char *reason)
+{
+	if (!link->ethernet)
+		return refuse(reason, "%s is not Ethernet", link->name);
+	if (!link->up)
+		return refuse(reason, "%s is down", link->name);
+	return 0;
+}
+
+static int find_mac(const struct net_view *view, const struct net_link *link,
+		    const struct addr *addr, unsigned char *ret_mac, char *reason)
+{
+	char text[ADDR_TEXT_MAX];
+	bool failed = false;
+
+	for (size_t i = 0; i < view->neighbour_count; i++) {
+		const struct net_neighbour *neighbour = &view->neighbours[i];
+
+		if (neighbour->ifindex != link->ifindex || !addr_equal(&neighbour->addr, addr))
+			continue;
+		if (neighbour->usable) {
+			memcpy(ret_mac, neighbour->mac, sizeof(neighbour->mac));
+			return 0;
+		}
+		failed = neighbour->failed;
+	}
+	return refuse(reason, "no neighbour for %s on %s%s", addr_format(addr, text), link->name,
+		      failed ? ", it does not answer" : "");
+}
+
+/* A bridge that tells VLANs apart may know a MAC behind several ports: one that is up wins. */
+static int find_port(const struct net_view *view, const struct net_link *bridge,
+		     const unsigned char *mac, const struct net_link **ret_port, char *reason)
+{
+	const struct net_link *found = NULL;
+
+	for (size_t i = 0; i < view->fdb_count; i++) {
+		const struct net_fdb_entry *entry = &view->fdb[i];
+		const struct net_link *port;
+
+		if (entry->bridge != bridge->ifindex ||
+		    memcmp(entry->mac, mac, sizeof(entry->mac)) != 0)
+			continue;
+		if (entry->local)
+			return refuse(reason, "%02x:%02x:%02x:%02x:%02x:%02x is bridge %s itself",
+				      mac[0], mac[1], mac[2], mac[3], mac[4], mac[5],
+				      bridge->name);
+		port = net_view_link(view, entry->port);
+		if (!port || port->master != bridge->ifindex)
+			continue;
+		if (!found || port->up)
+			found = port;
+	}
+	if (!found)
+		return refuse(reason, "bridge %s does not know behind which port "
+			      "%02x:%02x:%02x:%02x:%02x:%02x is", bridge->name, mac[0], mac[1],
+			      mac[2], mac[3], mac[4], mac[5]);
+	*ret_port = found;
+	return check_interface(found, reason);
+}
+
+static bool is_front(unsigned int ifindex, const unsigned int *fronts, size_t front_count)
+{
+	for (size_t i = 0; i < front_count; i++)
+		if (fronts[i] == ifindex)
+			return true;
+	return false;
+}
+
+int next_hop_find(const struct net_view *view, const struct addr *backend,
+		  const struct net_route *route, int route_err,
+		  const unsigned char *mac, const char *interface,
+		  const unsigned int *fronts, size_t front_count,
+		  struct next_hop *ret_hop, char *reason)
+{
+	const struct net_link *link = NULL, *via;
+	struct next_hop *hop = ret_hop;
+	char text[ADDR_TEXT_MAX];
+	int err;
+
+	*hop = (struct next_hop){ .neighbour = *backend };
+	reason[0] = '\0';
+	if (is_host_address(view, backend) || (!route_err && route->local))
+		return refuse(reason, "%s is an address of this host", addr_format(backend, text));
+
+	err = find_interface(view, backend, route, route_err, interface, &link, reason);
+	if (err)
+		return err;
+	via = neighbour_interface(view, link);
+	hop->via = via->ifindex;
+	if (!route_err && route->has_gateway && route->ifindex == via->ifindex)
+		hop->neighbour = route->gateway;
+
+	err = check_interface(link, reason);
+	if (!err && via != link)
+		err = check_interface(via, reason);
+	if (err)
+		return err;
+
+	if (mac)
+		memcpy(hop->dst_mac, mac, sizeof(hop->dst_mac));
+	else
+		err = find_mac(view, via, &hop->neighbour, hop->dst_mac, reason);
+	if (!err && link->kind == NET_BRIDGE)
+		err = find_port(view, link, hop->dst_mac, &link, reason);
+	if (err)
+		return err;
+
+	hop->ifindex = link->ifindex;
+	memcpy(hop->device, link->name, sizeof(hop->device));
+	memcpy(hop->src_mac, via->mac, sizeof(hop->src_mac));
+	hop->local = link->kind == NET_VETH && !is_front(link->ifindex, fronts, front_count);
+	return 0;
+}

@@ -1,0 +1,666 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* config/: lb.conf to values and errors. Each file NAME.conf in tests/unit/config is a test of its
+ * own: with NAME.expected beside it, it is refused with exactly those lines; without, it is taken.
+ * Run from the root of the project. */
+#include <dirent.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "config/config.h"
+#include "config/ring_size.h"
+#include "config/schema.h"
+#include "config/units.h"
+#include "config/value.h"
+
+#define CORPUS	"tests/unit/config"
+#define EXAMPLE "../../../config/examples/lb.conf" /* from the corpus */
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* --- the corpus --- */
+
+static char *file_text(const char *name)
+{
+	FILE *file = fopen(name, "r");
+	char *text = NULL;
+	size_t size = 0;
+
+	if (!file)
+		return NULL;
+	if (getdelim(&text, &size, EOF, file) < 0) {
+		free(text);
+		text = strdup("");
+	}
+	fclose(file);
+	return text;
+}
+
+static void corpus_file(void **state)
+{
+	const char *name = *state;
+	_cleanup_diag_ struct diag diag = { 0 };
+	struct config untouched, *config = &untouched;
+	char expected_name[300];
+	char *expected, *found;
+	int error;
+
+	snprintf(expected_name, sizeof(expected_name), "%.*s.expected",
+		 (int)(strlen(name) - strlen(".conf")), name);
+	expected = file_text(expected_name);
+	error = config_load(name, &config, &diag);
+	found = diag_text(&diag);
+	assert_string_equal(found, expected ? expected : "");
+	assert_int_equal(error, expected ? -EINVAL : 0);
+	if (expected)
+		assert_ptr_equal(config, &untouched);
+	else
+		config_free(config);
+	free(found);
+	free(expected);
+}
+
+static int is_conf(const struct dirent *entry)
+{
+	size_t len = strlen(entry->d_name);
+
+	return len > 5 && !strcmp(entry->d_name + len - 5, ".conf");
+}
+
+static int run_corpus(void)
+{
+	struct dirent **entries;
+	int count = scandir(".", &entries, is_conf, alphasort);
+	struct CMUnitTest *tests;
+	int failed;
+
+	if (count < 60) {
+		fprintf(stderr, "only %d files in %s\n", count, CORPUS);
+		return 1;
+	}
+	tests = calloc((size_t)count, sizeof(*tests));
+	for (int i = 0; i < count; i++)
+		tests[i] = (struct CMUnitTest){
+			.name = entries[i]->d_name,
+			.test_func = corpus_file,
+			.initial_state = entries[i]->d_name,
+		};
+	failed = _cmocka_run_group_tests(CORPUS, tests, (size_t)count, NULL, NULL);
+	for (int i = 0; i < count; i++)
+		free(entries[i]);
+	free(entries);
+	free(tests);
+	return failed;
+}
+
+/* --- values --- */
+
+static struct config *loaded(const char *name)
+{
+	_cleanup_diag_ struct diag diag = { 0 };
+	struct config *config = NULL;
+
+	if (config_load(name, &config, &diag)) {
+		diag_print(&diag, stderr);
+		fail_msg("%s was refused", name);
+	}
+	return config;
+}
+
+static void assert_addr(const struct addr *addr, const char *expected)
+{
+	char text[ADDR_TEXT_MAX];
+
+	assert_string_equal(addr_format(addr, text), expected);
+}
+
+static void every_built_key_reaches_its_field(void **state)
+{
+	static const unsigned char mac[6] = { 2, 0, 0, 10, 11, 12 };
+	_cleanup_config_ struct config *config = loaded("good_everything_built.conf");
+	const struct config_service *web = &config->services[0];
+	const struct config_backend *backends = web->backends;
+
+	(void)state;
+	assert_string_equal(config->file, "good_everything_built.conf");
+	assert_int_equal(config->interface_count, 3);
+	assert_string_equal(config->interfaces[0].name, "eth0");
+	assert_int_equal(config->interfaces[0].mode, CONFIG_MODE_AUTO);
+	assert_false(config->interfaces[0].optional);
+	assert_int_equal(config->interfaces[1].mode, CONFIG_MODE_NATIVE);
+	assert_string_equal(config->interfaces[2].name, "eth2.100");
+	assert_int_equal(config->interfaces[2].mode, CONFIG_MODE_GENERIC);
+	assert_true(config->interfaces[2].optional);
+	assert_int_equal(config->interfaces[2].line, 7);
+
+	assert_int_equal(config->service_count, 4);
+	assert_string_equal(web->name, "web");
+	assert_int_equal(web->line, 11);
+	assert_int_equal(web->vip_count, 2);
+	assert_addr(&web->vips[0], "2001:db8::10");
+	assert_addr(&web->vips[1], "203.0.113.10");
+	assert_int_equal(web->protocol, CONFIG_TCP);
+	assert_int_equal(web->port_count, 1);
+	assert_int_equal(web->ports[0].first, 80);
+	assert_int_equal(web->ports[0].last, 80);
+	assert_int_equal(web->ports[0].line, 14);
+	assert_int_equal(web->forward, CONFIG_NAT);
+	assert_int_equal(web->ring_size, 65537);
+
+	assert_int_equal(web->backend_count, 3);
+	assert_string_equal(backends[0].name, "web-a");
+	assert_int_equal(backends[0].line, 18);
+	assert_true(backends[0].has_address[0] && backends[0].has_address[1]);
+	assert_addr(&backends[0].address[0], "10.1.0.2");
+	assert_addr(&backends[0].address[1], "fd00::2");
+	assert_int_equal(backends[0].port, 8080);
+	assert_int_equal(backends[0].weight, 0);
+	assert_int_equal(backends[0].state, CONFIG_DRAIN);
+	assert_int_equal(backends[0].drain_ms, 90000);
+	assert_false(backends[0].has_mac);
+	assert_null(backends[0].interface);
+	assert_false(backends[1].has_address[1]);
+	assert_int_equal(backends[1].weight, 65535);
+	assert_int_equal(backends[1].state, CONFIG_OFF);
+	assert_true(backends[1].has_mac);
+	assert_memory_equal(backends[1].mac, mac, sizeof(mac));
+	assert_string_equal(backends[1].interface, "veth3");
+	assert_addr(&backends[2].address[0], "10.1.0.4");
+	assert_int_equal(backends[2].forward, CONFIG_DSR);
+	assert_int_equal(backends[2].port, 80);
+
+	assert_string_equal(config->api_socket, "/run/edgelb/lbd.sock");
+	assert_string_equal(config->api_http, "[::1]:9180");
+	assert_string_equal(config->tuning_pin, "/sys/fs/bpf/edgelb");
+	assert_true(config->exclusive);
+	assert_string_equal(config->hash_seed, "any text, 5000000000");
+	assert_int_equal(config->max_slots, 200000);
+}
+
+static void ports_are_integers_ranges_or_any(void **state)
+{
+	_cleanup_config_ struct config *config = loaded("good_everything_built.conf");
+	const struct config_service *dns = &config->services[1];
+	const struct config_service *all = &config->services[2];
+	const struct config_service *later = &config->services[3];
+
+	(void)state;
+	assert_string_equal(dns->name, "Dns.v4_2-x");
+	assert_int_equal(dns->protocol, CONFIG_UDP);
+	assert_int_equal(dns->port_count, 2);
+	assert_int_equal(dns->ports[0].first, 53);
+	assert_int_equal(dns->ports[0].last, 53);
+	assert_int_equal(dns->ports[1].first, 8000);
+	assert_int_equal(dns->ports[1].last, 8099);
+	assert_int_equal(all->port_count, 1);
+	assert_int_equal(all->ports[0].first, 0);
+	assert_int_equal(all->ports[0].last, 0);
+	assert_int_equal(later->ports[0].first, 443);
+	assert_int_equal(later->ports[1].first, 22);
+	assert_int_equal(later->backend_count, 0);
+}
+
+static void what_a_file_does_not_say_is_built_in(void **state)
+{
+	_cleanup_config_ struct config *config = loaded("good_smallest.conf");
+	_cleanup_config_ struct config *include = loaded("good_include.conf");
+	const struct config_service *web = &include->services[0];
+	const struct config_backend *backend = &web->backends[1];
+
+	(void)state;
+	assert_int_equal(config->interface_count, 0);
+	assert_int_equal(config->service_count, 0);
+	assert_null(config->api_socket);
+	assert_null(config->api_http);
+	assert_null(config->tuning_pin);
+	assert_null(config->hash_seed);
+	assert_false(config->exclusive);
+	assert_int_equal(config->max_slots, CONFIG_MAX_SLOTS);
+
+	assert_int_equal(web->protocol, CONFIG_TCP);
+	assert_int_equal(web->forward, CONFIG_NAT);
+	assert_int_equal(web->hash, CONFIG_HASH_5TUPLE);
+	assert_int_equal(web->track, CONFIG_TRACK_MOVES);
+	assert_int_equal(web->ring_size, 0);
+	assert_int_equal(web->min_up, 1);
+	assert_int_equal(web->when_down, CONFIG_DOWN_DROP);
+	assert_int_equal(web->on_down, CONFIG_KEEP);
+	assert_int_equal(web->idle_timeout_ms, 135 * 60000);
+
+	assert_int_equal(web->backend_count, 2);
+	assert_string_equal(backend->name, "web-b");
+	assert_int_equal(backend->line, 3); /* of the included file */
+	assert_int_equal(backend->port, 0);
+	assert_int_equal(backend->forward, CONFIG_NAT);
+	assert_int_equal(backend->weight, 100);
+	assert_int_equal(backend->state, CONFIG_UP);
+	assert_false(backend->backup);
+	assert_int_equal(backend->drain_ms, 5 * 60000);
+	assert_int_equal(backend->slow_start_ms, 0);
+	assert_int_equal(backend->check.type, CONFIG_CHECK_NONE);
+	assert_int_equal(backend->check.every_ms, 2000);
+	assert_int_equal(backend->check.timeout_ms, 1000);
+	assert_int_equal(backend->check.fall, 3);
+	assert_int_equal(backend->check.rise, 2);
+	assert_string_equal(backend->check.path, "/");
+	assert_null(backend->check.host);
+	assert_int_equal(backend->check.expect_min, 200);
+	assert_int_equal(backend->check.expect_max, 299);
+}
+
+static void the_nearest_that_says_a_key_decides(void **state)
+{
+	_cleanup_config_ struct config *config = loaded("good_precedence.conf");
+	const struct config_service *one = &config->services[0], *two = &config->services[1];
+	const struct config_backend *a = &one->backends[0], *b = &one->backends[1];
+
+	(void)state;
+	assert_int_equal(one->protocol, CONFIG_TCP);	/* service before defaults */
+	assert_int_equal(two->protocol, CONFIG_UDP);	/* defaults before built in */
+	assert_int_equal(one->ring_size, 0);
+	assert_int_equal(two->ring_size, 2003);
+	assert_int_equal(one->forward, CONFIG_DSR);
+	assert_int_equal(two->forward, CONFIG_NAT);
+	assert_int_equal(a->forward, CONFIG_DSR);
+	assert_int_equal(b->forward, CONFIG_NAT);	/* backend before all */
+	assert_int_equal(a->weight, 20);
+	assert_int_equal(b->weight, 30);
+	assert_int_equal(two->backends[0].weight, 10);
+	assert_int_equal(a->drain_ms, 120000);
+	assert_int_equal(b->drain_ms, 180000);
+	assert_int_equal(two->backends[0].drain_ms, 60000);
+	assert_int_equal(a->state, CONFIG_OFF);
+	assert_int_equal(b->state, CONFIG_UP);
+	assert_int_equal(two->backends[0].port, 8080);
+	assert_int_equal(two->backends[1].port, 8081);
+}
+
+static void check_merges_key_by_key(void **state)
+{
+	_cleanup_config_ struct config *config = loaded("good_precedence.conf");
+	const struct config_check *a = &config->services[0].backends[0].check;
+	const struct config_check *b = &config->services[0].backends[1].check;
+	const struct config_check *two = &config->services[1].backends[0].check;
+
+	(void)state;
+	assert_int_equal(a->every_ms, 10000);	/* defaults */
+	assert_int_equal(a->timeout_ms, 3000);	/* service */
+	assert_int_equal(a->fall, 8);		/* service before defaults */
+	assert_int_equal(a->rise, 2);		/* built in */
+	assert_string_equal(a->path, "/d");
+	assert_string_equal(a->host, "one.example");
+	assert_int_equal(a->expect_min, 200);
+	assert_int_equal(a->expect_max, 200);
+	assert_int_equal(b->fall, 9);		/* backend before service */
+	assert_int_equal(b->every_ms, 10000);
+	assert_string_equal(b->path, "/b");
+	assert_string_equal(b->host, "one.example");
+	assert_int_equal(two->fall, 7);
+	assert_int_equal(two->timeout_ms, 1000);
+	assert_null(two->host);
+}
+
+static void shipped_example_is_what_the_demo_expects(void **state)
+{
+	_cleanup_config_ struct config *config = loaded(EXAMPLE);
+	const struct config_service *web = &config->services[0];
+
+	(void)state;
+	assert_string_equal(config->interfaces[0].name, "front0");
+	assert_non_null(config->hash_seed);
+	assert_int_equal(config->service_count, 1);
+	assert_string_equal(web->name, "web");
+	assert_addr(&web->vips[0], "203.0.113.10");
+	assert_addr(&web->vips[1], "2001:db8::10");
+	assert_int_equal(web->ports[0].first, 80);
+	assert_int_equal(web->backend_count, 3);
+	assert_string_equal(web->backends[2].name, "web-c");
+	assert_addr(&web->backends[2].address[0], "10.1.0.4");
+	assert_addr(&web->backends[2].address[1], "fd00::4");
+	assert_int_equal(web->backends[2].port, 8080);
+}
+
+/* --- what is not in a file of the corpus --- */
+
+static void assert_refused(const char *text, const char *expected)
+{
+	_cleanup_diag_ struct diag diag = { 0 };
+	struct config *config = NULL;
+	char *found;
+
+	assert_int_equal(config_load_text("lb.conf", text, &config, &diag), -EINVAL);
+	assert_null(config);
+	found = diag_text(&diag);
+	assert_string_equal(found, expected);
+	free(found);
+}
+
+static void text_takes_no_include(void **state)
+{
+	(void)state;
+	assert_refused("version = 1;\n@include \"include/backends.conf\"\n",
+		       "lb.conf:2: no @include is taken here\n");
+}
+
+static void assert_unreadable(const char *name, int error, const char *expected)
+{
+	_cleanup_diag_ struct diag diag = { 0 };
+	struct config *config = NULL;
+	char *found;
+
+	assert_int_equal(config_load(name, &config, &diag), error);
+	assert_null(config);
+	found = diag_text(&diag);
+	assert_string_equal(found, expected);
+	free(found);
+}
+
+static void file_that_cannot_be_read_is_named(void **state)
+{
+	char name[] = "/tmp/edgelb-test-config.XXXXXX";
+	char expected[100];
+	int fd = mkstemp(name);
+
+	(void)state;
+	assert_unreadable("absent.conf", -ENOENT,
+			  "absent.conf: cannot read it: No such file or directory\n");
+	assert_unreadable("include", -EISDIR, "include: cannot read it: Is a directory\n");
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "version\0= 1;", 12), 12);
+	close(fd);
+	snprintf(expected, sizeof(expected),
+		 "%s: cannot read it: not a text: there is a NUL byte in it\n", name);
+	assert_unreadable(name, -EINVAL, expected);
+	unlink(name);
+}
+
+static void print_backend(int j, bool two_families, FILE *to)
+{
+	fprintf(to, "%s\n{ name = \"b%d\"; address = [ \"10.1.%d.%d\"", j ? "," : "", j,
+		j / 256, j % 256);
+	if (two_families)
+		fprintf(to, ", \"fd00::%x\"", (unsigned int)j + 1);
+	fputs(" ]; }", to);
+}
+
+static char *with_services(int count, const char *ports, int backends_each, bool two_families)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *to = open_memstream(&text, &size);
+
+	fputs("version = 1;\ntuning: { max_slots = 100000000; };\nservices = (", to);
+	for (int i = 0; i < count; i++) {
+		fprintf(to, "%s\n{ name = \"s%d\"; ports = [ %s ]; vips = [ \"198.18.%d.%d\"%s ]; "
+			"forward = \"dsr\"; backends = (", i ? "," : "", i, ports, i / 256, i % 256,
+			two_families ? ", \"2001:db8::1\"" : "");
+		for (int j = 0; j < backends_each; j++)
+			print_backend(j, two_families, to);
+		fputs("); }", to);
+	}
+	fputs(" );\n", to);
+	fclose(to);
+	return text;
+}
+
+static void assert_services(int count, const char *ports, int backends_each, bool two_families,
+			    const char *expected)
+{
+	char *text = with_services(count, ports, backends_each, two_families);
+	_cleanup_config_ struct config *config = NULL;
+	_cleanup_diag_ struct diag diag = { 0 };
+	char *found;
+
+	assert_int_equal(config_load_text("lb.conf", text, &config, &diag),
+			 *expected ? -EINVAL : 0);
+	found = diag_text(&diag);
+	assert_string_equal(found, expected);
+	free(found);
+	free(text);
+}
+
+static void limits_are_taken_and_one_more_is_refused(void **state)
+{
+	(void)state;
+	assert_services(4096, "80", 1, false, "");
+	assert_services(4097, "80", 1, false,
+			"lb.conf:3: 4097 services are too many: 4096 at most\n");
+	assert_services(1, "80", 32768, false, "");
+	assert_services(1, "80", 32769, false,
+			"lb.conf:3: 32769 backends, one a family, are too many: 32768 at most\n");
+	assert_services(1, "80", 16384, true, "");
+	assert_services(1, "80", 16385, true,
+			"lb.conf:3: 32770 backends, one a family, are too many: 32768 at most\n");
+	assert_services(1, "\"1-32768\"", 1, false, "");
+	assert_services(1, "\"1-32769\"", 1, false,
+			"lb.conf:3: 32769 pairs of vip and port, ranges counted out, are too many: "
+			"32768 at most\n");
+}
+
+static void automatic_ring_is_a_prime_of_a_hundred_slots_a_backend(void **state)
+{
+	(void)state;
+	assert_int_equal(config_ring_slots(65537, 3), 65537);
+	assert_int_equal(config_ring_slots(0, 0), 1021);
+	assert_int_equal(config_ring_slots(0, 10), 1021);
+	assert_int_equal(config_ring_slots(0, 11), 1103);
+	assert_int_equal(config_ring_slots(0, 1000), 100003);
+	assert_int_equal(config_ring_slots(0, 1u << 24), CONFIG_RING_MAX);
+	assert_true(ring_size_is_prime(CONFIG_RING_MAX));
+	assert_int_equal(ring_size_next_prime(CONFIG_RING_MAX + 1) > 1u << 24, true);
+}
+
+static void primes_are_told_from_the_rest(void **state)
+{
+	static const uint32_t primes[] = { 2, 3, 5, 1021, 65521, 65537, 4294967291u };
+	static const uint32_t others[] = { 0, 1, 4, 9, 1024, 65536, 4294836225u, 4294967295u };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(primes); i++)
+		assert_true(ring_size_is_prime(primes[i]));
+	for (size_t i = 0; i < COUNT(others); i++)
+		assert_false(ring_size_is_prime(others[i]));
+}
+
+static void units_are_read(void **state)
+{
+	static const struct {
+		enum unit_kind kind;
+		const char *text;
+		uint64_t value;
+	} rows[] = {
+		{ UNIT_TIME, "0s", 0 },
+		{ UNIT_TIME, "250ms", 250 },
+		{ UNIT_TIME, "5s", 5000 },
+		{ UNIT_TIME, "5m", 300000 },
+		{ UNIT_TIME, "2h", 7200000 },
+		{ UNIT_SIZE, "8k", 8000 },
+		{ UNIT_SIZE, "50M", 50000000 },
+		{ UNIT_SIZE, "3G", 3000000000 },
+		{ UNIT_BITRATE, "64kbit", 64000 },
+		{ UNIT_BITRATE, "200mbit", 200000000 },
+		{ UNIT_BITRATE, "10gbit", 10000000000 },
+		{ UNIT_PACKETRATE, "1000pps", 1000 },
+		{ UNIT_SHARE, "25%", 2500 },
+	};
+	uint64_t value;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		assert_int_equal(unit_parse(rows[i].kind, rows[i].text, &value), 0);
+		assert_int_equal(value, rows[i].value);
+	}
+}
+
+static void other_units_are_refused(void **state)
+{
+	static const struct {
+		enum unit_kind kind;
+		const char *text;
+		int error;
+	} rows[] = {
+		{ UNIT_TIME, "", -EINVAL },	  { UNIT_TIME, "5", -EINVAL },
+		{ UNIT_TIME, "s", -EINVAL },	  { UNIT_TIME, "5 s", -EINVAL },
+		{ UNIT_TIME, " 5s", -EINVAL },	  { UNIT_TIME, "5s ", -EINVAL },
+		{ UNIT_TIME, "-5s", -EINVAL },	  { UNIT_TIME, "1.5s", -EINVAL },
+		{ UNIT_TIME, "5S", -EINVAL },	  { UNIT_TIME, "5k", -EINVAL },
+		{ UNIT_SIZE, "5K", -EINVAL },	  { UNIT_SIZE, "5kbit", -EINVAL },
+		{ UNIT_BITRATE, "5k", -EINVAL },  { UNIT_PACKETRATE, "5kpps", -EINVAL },
+		{ UNIT_SHARE, "25", -EINVAL },
+		{ UNIT_TIME, "18446744073709551616ms", -ERANGE },
+		{ UNIT_TIME, "18446744073709552s", -ERANGE },
+	};
+	uint64_t value = 7;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		assert_int_equal(unit_parse(rows[i].kind, rows[i].text, &value), rows[i].error);
+		assert_int_equal(value, 7);
+	}
+	assert_int_equal(unit_parse(UNIT_TIME, "18446744073709551615ms", &value), 0);
+	assert_true(value == UINT64_MAX);
+}
+
+static void time_is_written_in_its_largest_unit(void **state)
+{
+	char text[UNIT_TEXT_MAX];
+
+	(void)state;
+	assert_string_equal(unit_format(UNIT_TIME, 0, text), "0s");
+	assert_string_equal(unit_format(UNIT_TIME, 1500, text), "1500ms");
+	assert_string_equal(unit_format(UNIT_TIME, 90000, text), "90s");
+	assert_string_equal(unit_format(UNIT_TIME, 135 * 60000, text), "135m");
+	assert_string_equal(unit_format(UNIT_TIME, 7200000, text), "2h");
+	assert_string_equal(unit_format(UNIT_SHARE, 2500, text), "25%");
+}
+
+static void findings_are_in_the_order_of_their_lines(void **state)
+{
+	_cleanup_diag_ struct diag diag = { 0 };
+	char *text;
+
+	(void)state;
+	text = diag_text(&diag);
+	assert_string_equal(text, "");
+	free(text);
+	diag_add(&diag, "a", 9, "second of %d", 9);
+	diag_add(&diag, NULL, 0, "of no file");
+	diag_add(&diag, "b", 1, "of another file");
+	diag_add(&diag, "a", 3, "first");
+	diag_add(&diag, "a", 9, "third, with\na break and \x1b[1m");
+	diag_add(&diag, "b", 0, "of no line");
+	assert_int_equal(diag.count, 6);
+	text = diag_text(&diag);
+	assert_string_equal(text, "a:3: first\na:9: second of 9\n"
+				  "a:9: third, with?a break and ?[1m\nof no file\n"
+				  "b: of no line\nb:1: of another file\n");
+	free(text);
+	diag_clear(&diag);
+	assert_int_equal(diag.count, 0);
+}
+
+static void names_are_those_of_the_file(void **state)
+{
+	(void)state;
+	assert_string_equal(config_forward_name(CONFIG_NAT), "nat");
+	assert_string_equal(config_forward_name(CONFIG_GUE), "gue");
+	assert_string_equal(config_protocol_name(CONFIG_TCP), "tcp");
+	assert_string_equal(config_protocol_name(CONFIG_QUIC), "quic");
+	assert_string_equal(config_state_name(CONFIG_UP), "up");
+	assert_string_equal(config_state_name(CONFIG_DRAIN), "drain");
+	assert_string_equal(config_state_name(CONFIG_OFF), "off");
+	assert_string_equal(config_mode_name(CONFIG_MODE_AUTO), "auto");
+	assert_string_equal(config_mode_name(CONFIG_MODE_GENERIC), "generic");
+}
+
+static void value_of_fallback_is_what_the_file_would_say(void **state)
+{
+	static const struct {
+		unsigned int in;
+		const char *key;
+		int64_t number, last;
+	} rows[] = {
+		{ IN_BACKEND, "weight", 100, 100 }, { IN_BACKEND, "drain", 300000, 0 },
+		{ IN_SERVICE, "ring_size", 0, 0 },  { IN_CHECK, "expect", 200, 299 },
+		{ IN_INTERFACE, "optional", 0, 0 }, { IN_BACKEND, "port", 0, 0 },
+		{ IN_TUNING, "max_slots", CONFIG_MAX_SLOTS, CONFIG_MAX_SLOTS },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct value value = value_fallback(schema_find(rows[i].in, rows[i].key));
+
+		assert_int_equal(value.number, rows[i].number);
+		assert_int_equal(value.last, rows[i].last);
+	}
+}
+
+static void no_place_has_two_rows_of_one_key(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < schema_key_count; i++) {
+		assert_non_null(schema_keys[i].help);
+		for (size_t j = 0; j < i; j++)
+			if ((schema_keys[i].in & schema_keys[j].in) &&
+			    !strcmp(schema_keys[i].name, schema_keys[j].name))
+				fail_msg("key %s", schema_keys[i].name);
+	}
+}
+
+static void every_key_is_documented(void **state)
+{
+	char *text = NULL, *line, *rest;
+	size_t size = 0, rows = 0;
+	FILE *to = open_memstream(&text, &size);
+
+	(void)state;
+	schema_print(to);
+	fclose(to);
+	assert_non_null(strstr(text, "\n| interfaces | `optional` | true or false | false |  | "));
+	assert_non_null(strstr(text, "\n| services | `vips` | an array [ ] of IPv4 and IPv6 "
+				     "addresses | required |  | virtual"));
+	assert_non_null(strstr(text, "\n| defaults, services | `hash` | \"5tuple\" or \"source\""
+				     " | 5tuple | not yet: source | what of"));
+	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+		rows++;
+	assert_int_equal(rows, schema_key_count + 2);
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_built_key_reaches_its_field),
+		cmocka_unit_test(ports_are_integers_ranges_or_any),
+		cmocka_unit_test(what_a_file_does_not_say_is_built_in),
+		cmocka_unit_test(the_nearest_that_says_a_key_decides),
+		cmocka_unit_test(check_merges_key_by_key),
+		cmocka_unit_test(shipped_example_is_what_the_demo_expects),
+		cmocka_unit_test(text_takes_no_include),
+		cmocka_unit_test(file_that_cannot_be_read_is_named),
+		cmocka_unit_test(limits_are_taken_and_one_more_is_refused),
+		cmocka_unit_test(automatic_ring_is_a_prime_of_a_hundred_slots_a_backend),
+		cmocka_unit_test(primes_are_told_from_the_rest),
+		cmocka_unit_test(units_are_read),
+		cmocka_unit_test(other_units_are_refused),
+		cmocka_unit_test(time_is_written_in_its_largest_unit),
+		cmocka_unit_test(findings_are_in_the_order_of_their_lines),
+		cmocka_unit_test(names_are_those_of_the_file),
+		cmocka_unit_test(value_of_fallback_is_what_the_file_would_say),
+		cmocka_unit_test(no_place_has_two_rows_of_one_key),
+		cmocka_unit_test(every_key_is_documented),
+	};
+	int failed;
+
+	if (chdir(CORPUS)) { /* so that FILE in messages is the bare name */
+		perror(CORPUS);
+		return 1;
+	}
+	failed = run_corpus();
+	return failed + cmocka_run_group_tests(tests, NULL, NULL);
+}

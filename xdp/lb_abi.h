@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* All that the programs and the daemon share: keys, values, limits, and the version of their
+ * layout. Included by both sides, never mirrored. Whoever changes a struct here changes
+ * LB_LAYOUT_VERSION: pinned tables of another version are refused, not guessed at.
+ *
+ * Addresses are 16 bytes in network order, IPv4 as ::ffff:a.b.c.d: one key for both families.
+ * Fields of type __be16 are in network order, all other integers in the host's. */
+#ifndef XDP_LB_ABI_H
+#define XDP_LB_ABI_H
+
+#include <linux/types.h>
+
+#include "lb_verdicts.h"
+
+#define LB_LAYOUT_VERSION	1
+
+#define LB_MAX_SERVICES		4096	/* ids 1 to 4095 */
+#define LB_MAX_BACKENDS		32768	/* ids 1 to 32767; one backend has one id a family */
+#define LB_MAX_DEVICES		4096	/* interfaces that can be redirected to */
+#define LB_MAX_DIRECT		16384	/* prefixes that replies reach untranslated */
+#define LB_NAME_MAX		64	/* bytes of a name, with the final NUL */
+#define LB_NOBODY		0	/* the backend id of an empty slot */
+
+union lb_addr {
+	__u8 byte[16];
+	__u32 word[4];
+	__u64 quad[2];
+};
+
+/* ---- the settings: one element, mapped by the daemon --------------------------------------- */
+
+/* Which half of a table is live, and how to look into it: one word, so that one aligned store
+ * turns every reader from one complete table to the next. */
+#define LB_TABLE_HALF(word)	((word) & 1)
+#define LB_TABLE_LOG2(word)	(((word) >> 1) & 31)	/* log2 of the half's entries in use */
+#define LB_TABLE_FLAG		(1ULL << 6)		/* see the two words below */
+#define LB_TABLE_SEED(word)	((__u32)((word) >> 32))
+#define LB_TABLE_WORD(half, log2, flag, seed)                                                     \
+	((__u64)(half) | ((__u64)(log2) << 1) | ((flag) ? LB_TABLE_FLAG : 0) | ((__u64)(seed) << 32))
+
+#define LB_HASH_KEYS 11 /* one more than the 32-bit words of a flow */
+
+struct lb_settings {
+	__u64 services;	/* word of lb_services; flag: some service takes any port */
+	__u64 replies;	/* word of lb_replies; flag: some backend behind NAT is on another host */
+	__u64 hash_key[LB_HASH_KEYS]; /* keys of the flow hash, made from tuning.hash_seed */
+	__u64 _reserved[3];
+};
+_Static_assert(sizeof(struct lb_settings) == 128, "lb_settings is 128 bytes");
+
+/* ---- service and reply tables: collision-free ----------------------------------------------- */
+
+/* A half has 2^log2 entries and half as many displacements. The daemon picks seed and
+ * displacements so that no two keys meet (hash, displace and compress: Belazzougui, Botelho,
+ * Dietzfelbinger, ESA 2009); a reader does one displacement and one entry, hit or miss. */
+#define LB_TABLE_LOG2_MIN	4
+#define LB_TABLE_LOG2_MAX	16
+#define LB_TABLE_ENTRIES	(1U << LB_TABLE_LOG2_MAX)	/* of a half */
+#define LB_TABLE_KEYS		(LB_TABLE_ENTRIES / 2)		/* that fit into a half */
+#define LB_TABLE_DISPLACEMENTS	(LB_TABLE_ENTRIES / 2)		/* of a half */
+
+struct lb_key {
+	union lb_addr addr;	/* of the vip; in lb_replies of the backend */
+	__be16 port;		/* 0 in lb_services: any port, looked up second; in lb_replies:
+				 * fragments, whose ports are not read */
+	__u8 protocol;		/* IPPROTO_TCP or _UDP; 0 with port 0: "this address is a vip" */
+	__u8 _pad[5];
+};
+_Static_assert(sizeof(struct lb_key) == 24, "lb_key is 24 bytes");
+
+struct lb_entry {		/* two of them fill a cache line */
+	union lb_addr addr;
+	__be16 port;
+	__u8 protocol;
+	__u8 used;		/* 1; 0 in an empty entry */
+	__u32 id;		/* lb_services: of the service; lb_replies: of the backend */
+	__u32 slot_base;	/* lb_services: the ring's first slot */
+	__u32 slot_count;	/* its slots; 0 in an entry that only marks a vip */
+};
+_Static_assert(sizeof(struct lb_entry) == 32, "lb_entry is 32 bytes");
+
+/* Where a key stands. `hash` is lb_key_hash(), `log2` that of the half. Bits 48 and up name the
+ * bucket, those from 32 the position and those from 16 its step; the lower are too regular.
+ *
+ * The halves of the address and the rest of the key go in one after the other, with a
+ * multiplication between them: in one word an IPv6 subnet and a port could cancel each other out,
+ * and no seed would separate two such keys. The first shift is for a change in the high bits
+ * alone, which a multiplication leaves there, within reach of a like change in the second half. */
+static inline __attribute__((always_inline)) __u64 lb_key_hash(const struct lb_key *key, __u32 seed)
+{
+	__u64 hash = key->addr.quad[0] ^ seed;
+
+	hash = (hash ^ (hash >> 23)) * 0x9e3779b97f4a7c15ULL;
+	hash = (hash ^ (hash >> 32) ^ key->addr.quad[1]) * 0xd6e8feb86659fd93ULL;
+	hash ^= (hash >> 32) ^ key->port ^ ((__u64)key->protocol << 16);
+	return hash * 0xd6e8feb86659fd93ULL;
+}
+
+static inline __attribute__((always_inline)) __u32 lb_table_bucket(__u64 hash, __u32 log2)
+{
+	return (__u32)(hash >> 48) & ((1U << (log2 - 1)) - 1);
+}
+
+static inline __attribute__((always_inline)) __u32 lb_table_position(__u64 hash, __u32 displacement,
+								    __u32 log2)
+{
+	return ((__u32)(hash >> 32) + displacement * ((__u32)(hash >> 16) | 1)) & ((1U << log2) - 1);
+}
+
+/* ---- slots ---------------------------------------------------------------------------------- */
+
+/* A slot is one word: owner in bits 0 to 31, previous in 32 to 62, moving in 63. A settled slot
+ * has previous 0 and moving 0, so its word is its owner's id. The daemon writes it with one
+ * aligned 8-byte store, the program reads it once. */
+#define LB_SLOT(owner, previous, moving)                                                          \
+	((__u64)(__u32)(owner) | ((__u64)(previous) << 32) | ((__u64)!!(moving) << 63))
+#define LB_SLOT_OWNER(word)	((__u32)(word))
+#define LB_SLOT_PREVIOUS(word)	((__u32)((word) >> 32) & 0x7fffffff)
+#define LB_SLOT_MOVING(word)	((word) >> 63)
+
+/* ---- backends ------------------------------------------------------------------------------- */
+
+enum lb_forward {
+	LB_FORWARD_NONE,	/* an id that nobody has */
+	LB_FORWARD_NAT,
+	LB_FORWARD_DSR,		/* layer 2: only the MACs change */
+};
+
+#define LB_BACKEND_IPV6		1	/* the family of `address` */
+
+#define LB_HOP_LOCAL		1	/* a container of this host: TTL and hop limit are left alone */
+
+/* A next hop is two whole 8-byte words, each stored at once: a reader may for one packet see one
+ * of them old, which costs that packet and no other. */
+struct lb_next_hop {
+	__u8 dst_mac[6];	/* both MACs as a frame has them: copied as they stand */
+	__u8 src_mac[6];
+	__u16 flags;		/* LB_HOP_* */
+	__u16 _pad;
+};
+_Static_assert(sizeof(struct lb_next_hop) == 16, "lb_next_hop is two words");
+
+/* One cache line. All but next hop and device is the identity of an id and never changes while
+ * the id is in use; another address, port, way of forwarding or vip is another id. */
+struct lb_backend {
+	struct lb_next_hop hop;
+	union lb_addr address;
+	union lb_addr vip;	/* NAT: the one address whose packets it gets, else zero */
+	__be16 port;		/* NAT: 0 keeps the packet's; else so does vip_port */
+	__be16 vip_port;	/* NAT with a port: the service's */
+	__u8 forward;		/* enum lb_forward */
+	__u8 flags;		/* LB_BACKEND_* */
+	__u16 service;		/* the id of its service */
+	/* What RFC 1624 adds for vip → address (and vip_port → port): one's complement sums of
+	 * ~old and new, folded to 16 bits, in the byte order of the wire. The reply's are their
+	 * complements. */
+	__u16 csum_addr;	/* for the IPv4 header */
+	__u16 csum_l4;		/* for TCP and UDP */
+	__u32 ifindex;		/* where it is sent to, a key of lb_devices; 0: no next hop is known */
+};
+_Static_assert(sizeof(struct lb_backend) == 64, "lb_backend is one cache line");
+
+/* ---- counters ------------------------------------------------------------------------------- */
+
+struct lb_counters {		/* per CPU and backend id */
+	__u64 packets;
+	__u64 bytes;		/* layer 2, as sent towards the backend */
+	__u64 new_flows;	/* TCP SYNs without ACK */
+	__u64 transmitted;	/* of packets: those that left by the port they came in */
+};
+_Static_assert(sizeof(struct lb_counters) == 32, "lb_counters is 32 bytes");
+
+struct lb_drop_key {		/* drops that a service can be blamed for */
+	__u32 service;
+	__u32 verdict;
+};
+
+struct lb_loss_key {		/* frames lost after the redirect, by the device that lost them */
+	__u32 netns;		/* inode of its network namespace */
+	__u32 ifindex;
+};
+
+struct lb_direct_key {		/* LPM trie: destinations that replies reach untranslated */
+	__u32 prefix_len;	/* 0 to 128, over the 16 bytes */
+	__u8 addr[16];
+};
+_Static_assert(sizeof(struct lb_direct_key) == 20, "lb_direct_key is 20 bytes");
+
+/* ---- names: what the daemon writes for whoever opens the pins next --------------------------- */
+
+struct lb_layout {
+	__u32 version;		/* LB_LAYOUT_VERSION */
+	__u32 max_slots;
+	__u64 created_ns;	/* CLOCK_REALTIME, for people */
+	__u32 direct_count;	/* elements of lb_direct_list */
+	__u32 _pad;
+};
+
+struct lb_direct_entry {		/* of lb_direct_list */
+	struct lb_direct_key key;
+	__u32 _pad;
+};
+_Static_assert(sizeof(struct lb_direct_entry) == 24, "a multiple of 8, as arrays are mapped");
+
+struct lb_service_info {	/* by service id; a free id has an empty name */
+	char name[LB_NAME_MAX];
+	__u32 slot_base[2];	/* its rings: [0] for IPv4 vips, [1] for IPv6 */
+	__u32 slot_count[2];	/* 0: no ring of that family */
+	__u32 protocol;		/* IPPROTO_TCP or IPPROTO_UDP */
+	__u32 _pad[3];
+};
+_Static_assert(sizeof(struct lb_service_info) == 96, "lb_service_info is 96 bytes");
+
+struct lb_backend_info {	/* by backend id; a free id has an empty name */
+	char name[LB_NAME_MAX];	/* without the service's */
+	__u64 since_ns;		/* CLOCK_BOOTTIME of the last change of use, for reuse of the id */
+	__u32 _pad[2];
+};
+_Static_assert(sizeof(struct lb_backend_info) == 80, "lb_backend_info is 80 bytes");
+
+/* ---- the trace: what a private copy of the programs tells about the packet it just ran ------- */
+
+struct lb_trace {
+	union lb_addr dst;	/* as the packet came */
+	__u32 verdict;
+	__u32 service;		/* id; 0: none */
+	__u32 backend;		/* id; 0: none */
+	__u32 slot;		/* index; ~0: none */
+	__be16 sport, dport;
+	__u8 protocol;
+	__u8 _pad[3];
+};
+_Static_assert(sizeof(struct lb_trace) == 40, "lb_trace is 40 bytes");
+
+#endif

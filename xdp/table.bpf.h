@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reading a collision-free table (lb_abi.h): one displacement, one entry, hit or miss. */
+#ifndef XDP_TABLE_BPF_H
+#define XDP_TABLE_BPF_H
+
+#include "maps.bpf.h"
+
+static __always_inline bool entry_matches(const struct lb_entry *entry, const struct lb_key *key)
+{
+	return entry->used && entry->addr.quad[0] == key->addr.quad[0] &&
+	       entry->addr.quad[1] == key->addr.quad[1] && entry->port == key->port &&
+	       entry->protocol == key->protocol;
+}
+
+/* The entry of `key` in the half that `word` says is live, or NULL. */
+static __always_inline struct lb_entry *table_lookup(void *entries, void *displacements, __u64 word,
+						     const struct lb_key *key)
+{
+	__u32 half = LB_TABLE_HALF(word), log2 = LB_TABLE_LOG2(word), index;
+	__u64 hash = lb_key_hash(key, LB_TABLE_SEED(word)), *displacement;
+	struct lb_entry *entry;
+
+	index = half * LB_TABLE_DISPLACEMENTS + lb_table_bucket(hash, log2);
+	displacement = bpf_map_lookup_elem(displacements, &index);
+	if (!displacement)
+		return NULL;
+	index = half * LB_TABLE_ENTRIES + lb_table_position(hash, *displacement, log2);
+	entry = bpf_map_lookup_elem(entries, &index);
+	return entry && entry_matches(entry, key) ? entry : NULL;
+}
+
+static __always_inline struct lb_settings *settings(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&lb_settings, &zero);
+}
+
+static __always_inline __u64 read_once(const __u64 *word)
+{
+	return *(const volatile __u64 *)word;
+}
+
+#endif
