@@ -119,6 +119,26 @@ static int wanted_apply(struct manager *manager, struct state *wanted, const str
 	return 0;
 }
 
+/* An interface that has lost our program (somebody detached it, or made it anew under the same
+ * number) is not one of ours any more: the next plan attaches it. */
+static void fronts_check(struct manager *manager)
+{
+	struct state *actual = manager->actual;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < actual->front_count; i++) {
+		const struct net_link *link =
+			net_view_link(&manager->view, actual->fronts[i].ifindex);
+
+		if (link && !link->xdp_prog_id)
+			log_warning("interface %s: lb attached → detached by somebody else",
+				    actual->fronts[i].name);
+		else
+			actual->fronts[kept++] = actual->fronts[i];
+	}
+	actual->front_count = kept;
+}
+
 int manager_reconcile(struct manager *manager, struct diag *diag)
 {
 	struct state *wanted;
@@ -127,6 +147,7 @@ int manager_reconcile(struct manager *manager, struct diag *diag)
 
 	if (err)
 		return err;
+	fronts_check(manager);
 	err = plan_make(manager, manager->config, true, &wanted, &plan, diag);
 	if (err)
 		return err;
