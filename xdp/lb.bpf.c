@@ -27,8 +27,7 @@ static __always_inline int reply_send(struct xdp_md *ctx, const struct lb_settin
 	LB_TRY(ttl_check(pkt));
 	if (!lb_private) {
 		reply_route_question(pkt, ctx->ingress_ifindex, backend, &fib);
-		fib.tot_len = pkt->ipv6 ? bpf_ntohs(pkt->ip6->payload_len)
-					: bpf_ntohs(pkt->ip4->tot_len);
+		fib.tot_len = packet_length(pkt);
 		if (bpf_fib_lookup(ctx, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS)
 			return LB_PASS_REPLY_SLOW;
 		if (fib.ifindex != ctx->ingress_ifindex && !device_redirect(fib.ifindex))

@@ -36,7 +36,8 @@ union lb_addr {
 #define LB_TABLE_FLAG		(1ULL << 6)		/* see the two words below */
 #define LB_TABLE_SEED(word)	((__u32)((word) >> 32))
 #define LB_TABLE_WORD(half, log2, flag, seed)                                                     \
-	((__u64)(half) | ((__u64)(log2) << 1) | ((flag) ? LB_TABLE_FLAG : 0) | ((__u64)(seed) << 32))
+	((__u64)(half) | ((__u64)(log2) << 1) | ((flag) ? LB_TABLE_FLAG : 0) |                    \
+	 ((__u64)(seed) << 32))
 
 #define LB_HASH_KEYS 11 /* one more than the 32-bit words of a flow */
 
@@ -104,7 +105,9 @@ static inline __attribute__((always_inline)) __u32 lb_table_bucket(__u64 hash, _
 static inline __attribute__((always_inline)) __u32 lb_table_position(__u64 hash, __u32 displacement,
 								    __u32 log2)
 {
-	return ((__u32)(hash >> 32) + displacement * ((__u32)(hash >> 16) | 1)) & ((1U << log2) - 1);
+	__u32 step = (__u32)(hash >> 16) | 1;
+
+	return ((__u32)(hash >> 32) + displacement * step) & ((1U << log2) - 1);
 }
 
 /* ---- slots ---------------------------------------------------------------------------------- */
@@ -128,7 +131,7 @@ enum lb_forward {
 
 #define LB_BACKEND_IPV6		1	/* the family of `address` */
 
-#define LB_HOP_LOCAL		1	/* a container of this host: TTL and hop limit are left alone */
+#define LB_HOP_LOCAL		1	/* a container of this host: TTL and hop limit stay */
 
 /* A next hop is two whole 8-byte words, each stored at once: a reader may for one packet see one
  * of them old, which costs that packet and no other. */
@@ -156,7 +159,7 @@ struct lb_backend {
 	 * complements. */
 	__u16 csum_addr;	/* for the IPv4 header */
 	__u16 csum_l4;		/* for TCP and UDP */
-	__u32 ifindex;		/* where it is sent to, a key of lb_devices; 0: no next hop is known */
+	__u32 ifindex;		/* where it is sent to, a key of lb_devices; 0: no next hop */
 };
 _Static_assert(sizeof(struct lb_backend) == 64, "lb_backend is one cache line");
 

@@ -122,16 +122,20 @@ static __always_inline int packet_parse(struct packet *pkt, void *data, void *da
 	return LB_PASS_NOT_IP;
 }
 
+/* Of the IP packet, as its header says. */
+static __always_inline __u32 packet_length(const struct packet *pkt)
+{
+	return pkt->ipv6 ? sizeof(struct ipv6hdr) + bpf_ntohs(pkt->ip6->payload_len)
+			 : bpf_ntohs(pkt->ip4->tot_len);
+}
+
 /* Lengths that a receiver would refuse, so that nothing malformed is sent on in our name. A frame
  * longer than its packet is fine: Ethernet pads. */
 static __always_inline int packet_check(const struct packet *pkt)
 {
-	__u32 total, header = pkt->ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+	__u32 header = pkt->ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+	__u32 total = packet_length(pkt);
 
-	if (pkt->ipv6)
-		total = sizeof(struct ipv6hdr) + bpf_ntohs(pkt->ip6->payload_len);
-	else
-		total = bpf_ntohs(pkt->ip4->tot_len);
 	if (total > pkt->ip_room)
 		return LB_DROP_TRUNCATED;
 	if (pkt->is_tcp) {

@@ -58,7 +58,8 @@ static void list_finish(struct entry_list *list, struct lb_entry **ret_entries, 
 {
 	size_t kept = 0;
 
-	qsort(list->entries, list->count, sizeof(*list->entries), compare_entries);
+	if (list->count) /* without a service there is no list */
+		qsort(list->entries, list->count, sizeof(*list->entries), compare_entries);
 	for (size_t i = 0; i < list->count; i++)
 		if (!kept || compare_keys(&list->entries[kept - 1], &list->entries[i]))
 			list->entries[kept++] = list->entries[i];
