@@ -16,7 +16,7 @@ struct json_object;
 #define CTL_SOCKET	"/run/edgelb/lbd.sock"
 #define CTL_PIN		"/sys/fs/bpf/edgelb"
 
-/* Exit codes, as CONTRACT.md promises them to scripts. */
+/* Exit codes: a promise to scripts. */
 enum ctl_exit {
 	CTL_DONE,
 	CTL_FAILED,	/* refused or failed; the reason is on stderr */

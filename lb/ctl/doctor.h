@@ -15,7 +15,7 @@ struct nl_sock;
 
 struct doctor_front {
 	char name[IFNAMSIZ];
-	unsigned int ifindex;	/* 0: it is not there */
+	unsigned int ifindex;	/* as the daemon told; after doctor_look(), 0: it is not there */
 	unsigned int l3;	/* who has its addresses: itself, or its bridge or bond */
 	bool generic;		/* generic XDP is on it, or will be */
 };

@@ -69,7 +69,7 @@ static void container_look(struct doctor *doctor, const struct doctor_backend *b
 	if (err) {
 		doctor_container_clear(&container);
 		diag_add(&doctor->unseen, NULL, 0,
-			 "%s: the container's end of %s cannot be looked at: %s", backend->name,
+			 "%s: not looked at: the container's end of %s: %s", backend->name,
 			 link->name,
 			 err == -ENOENT ? "its network namespace cannot be found" : strerror(-err));
 		return;

@@ -19,20 +19,31 @@
 #define READ_TRIES 10
 #define DISCARD_PORT 9
 
-static void fronts_look(struct doctor *doctor)
+/* With none of them there, or only others of the same name, this is another network namespace
+ * than the one that is meant. */
+static int fronts_look(struct doctor *doctor, struct diag *diag)
 {
+	size_t there = 0;
+
 	for (size_t i = 0; i < doctor->front_count; i++) {
 		struct doctor_front *front = &doctor->fronts[i];
 		const struct net_link *link = net_view_link_by_name(&doctor->view, front->name);
 
-		if (!link) {
+		if (!link || (front->ifindex && front->ifindex != link->ifindex)) {
+			front->ifindex = 0;
 			diag_add(&doctor->unseen, NULL, 0,
-				 "%s: it does not exist in this network namespace", front->name);
+				 "%s: not looked at: there is no such interface here", front->name);
 			continue;
 		}
 		front->ifindex = link->ifindex;
 		front->l3 = link->master ? link->master : link->ifindex;
+		there++;
 	}
+	if (there || !doctor->front_count)
+		return 0;
+	diag_add(diag, NULL, 0, "%s is not in this network namespace: doctor must run in that of "
+		 "lbd (nsenter --net=...)", doctor->fronts[0].name);
+	return -ENODEV;
 }
 
 static bool is_front(const struct doctor *doctor, unsigned int ifindex)
@@ -124,8 +135,8 @@ static void devices_unseen_tell(struct doctor *doctor)
 	for (size_t i = 0; i < doctor->backend_count; i++)
 		if (!doctor->backends[i].device &&
 		    device_look(doctor, &doctor->backends[i], &hop, reason))
-			diag_add(&doctor->unseen, NULL, 0, "%s: %s", doctor->backends[i].name,
-				 reason);
+			diag_add(&doctor->unseen, NULL, 0, "%s: not looked at: %s",
+				 doctor->backends[i].name, reason);
 }
 
 static long now_ms(void)
@@ -177,7 +188,9 @@ int doctor_look(struct doctor *doctor, struct diag *diag)
 		err = doctor->sock ? 0 : -EIO;
 	}
 	if (!err) {
-		fronts_look(doctor);
+		err = fronts_look(doctor, diag);
+		if (err)
+			return err;
 		err = devices_settle(doctor);
 	}
 	if (err)

@@ -30,6 +30,7 @@ static void show_front(struct doctor *doctor, struct json_object *row)
 	struct doctor_front *front = &doctor->fronts[doctor->front_count++];
 
 	snprintf(front->name, sizeof(front->name), "%s", field_text(row, "name"));
+	front->ifindex = (unsigned int)field_count(row, "ifindex");
 	front->generic = !strcmp(mode, "generic");
 }
 

@@ -34,7 +34,7 @@ static const struct ctl_command commands[] = {
 	  cmd_reset },
 	{ "replay", "IN.pcap OUT.pcap [--config FILE] [--reply]",
 	  "each packet through the data plane, with its verdict", cmd_replay },
-	{ "doctor", "", "what on this host would hurt, and what mends it", cmd_doctor },
+	{ "doctor", "[FILE]", "what on this host would hurt, and what mends it", cmd_doctor },
 	{ "unload", "[--all]", "stop balancing and leave nothing in the kernel", cmd_unload },
 	{ "explain", "PROTO SRC:PORT DST:PORT [--flags SYN]", "why a packet goes where it goes",
 	  cmd_not_built },

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Views of the daemon's answer to /v1/show, for people. `reply` is CONTRACT.md's object. */
+/* Views of the daemon's answer to /v1/show, for people. `reply` is what `show --json` prints. */
 #ifndef LB_CTL_SHOW_H
 #define LB_CTL_SHOW_H
 
