@@ -80,10 +80,19 @@ test: packages ## everything: units, programs, networks, the 6.1 kernel; as root
 
 # ---- the rest of the door ------------------------------------------------------------------------
 
-.PHONY: demo clean help
+.PHONY: demo lint format docs clean help
 demo: packages ## two minutes: an edge host with three containers, and what an operator sees
 	@$(MAKE) --no-print-directory -j2 all
 	@tests/demo
+
+lint: $(SKELS) ## clang-tidy, shellcheck, the arrows of the layout, sizes; see tests/lint
+	@tests/lint $(filter -std=% -D% -I%,$(CFLAGS))
+
+format: ## our C as .clang-format says; look at the diff before you keep it
+	clang-format-19 -i $(shell find config lb xdp policy bench tests -name '*.[ch]' 2>/dev/null)
+
+docs: $(BUILD)/tests/test_docs ## the tables in docs/ that the program itself writes
+	@$< --write
 
 clean:
 	rm -rf $(BUILD)

@@ -45,7 +45,7 @@ struct config_check {
 	enum config_check_type type;
 	unsigned int every_ms, timeout_ms;
 	unsigned int fall, rise;		/* consecutive results */
-	char *path, *host;			/* http; host NULL: the backend's address and port */
+	char *path, *host;			/* http; host NULL: its address and port */
 	unsigned int expect_min, expect_max;	/* http: statuses that are well */
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the checks of lb.conf ask of a service, in the words of CONTRACT.md; inside config/.
+/* What the checks of lb.conf ask of a service, in the words of docs/config.md; inside config/.
  * A family is 0 for IPv4 and 1 for IPv6, as in struct config_backend. */
 #ifndef CONFIG_SERVICE_H
 #define CONFIG_SERVICE_H

@@ -12,6 +12,8 @@
 #include "lb/manager.h"
 #include "lb/watch/veth.h"
 
+#define RENEW_SEC 5
+
 struct link_state {
 	unsigned int ifindex;
 	bool usable;
@@ -203,16 +205,17 @@ static const struct net_neighbour *neighbour_find(const struct net_view *view, u
 struct neighbour_state {
 	unsigned int via;
 	struct addr addr;
+	time_t renewed;		/* CLOCK_MONOTONIC; 0: never */
 };
 
-static bool neighbour_is_managed(const struct manager *manager, unsigned int via,
-				 const struct addr *addr)
+static struct neighbour_state *neighbour_managed(const struct manager *manager, unsigned int via,
+						 const struct addr *addr)
 {
 	for (size_t i = 0; i < manager->neighbour_count; i++)
 		if (manager->neighbours[i].via == via &&
 		    addr_equal(&manager->neighbours[i].addr, addr))
-			return true;
-	return false;
+			return &manager->neighbours[i];
+	return NULL;
 }
 
 static void neighbour_manage(struct manager *manager, unsigned int via, const struct addr *addr)
@@ -220,13 +223,40 @@ static void neighbour_manage(struct manager *manager, unsigned int via, const st
 	struct neighbour_state *grown;
 
 	if (net_neighbour_manage(manager->net, via, addr) ||
-	    neighbour_is_managed(manager, via, addr))
+	    neighbour_managed(manager, via, addr))
 		return;
 	grown = realloc(manager->neighbours, (manager->neighbour_count + 1) * sizeof(*grown));
 	if (!grown)
 		return;
 	manager->neighbours = grown;
-	manager->neighbours[manager->neighbour_count++] = (struct neighbour_state){ via, *addr };
+	manager->neighbours[manager->neighbour_count++] =
+		(struct neighbour_state){ .via = via, .addr = *addr };
+}
+
+static bool bridge_lost(const struct net_view *view, unsigned int via, const unsigned char *mac)
+{
+	const struct net_link *link = net_view_link(view, via);
+
+	if (!link || !link->up || link->kind != NET_BRIDGE)
+		return false;
+	for (size_t i = 0; i < view->fdb_count; i++)
+		if (view->fdb[i].bridge == via && !memcmp(view->fdb[i].mac, mac, 6))
+			return false;
+	return true;
+}
+
+/* A bridge forgets the MACs behind a port that goes away, and who comes back there (a container
+ * that is restarted) may have another one, which the kernel would not notice for half a minute.
+ * Not too often: a bridge may be told not to learn. */
+static void neighbour_renew(struct manager *manager, struct neighbour_state *state)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (state->renewed && now.tv_sec - state->renewed < RENEW_SEC)
+		return;
+	if (!net_neighbour_renew(manager->net, state->via, &state->addr))
+		state->renewed = now.tv_sec;
 }
 
 void hops_release(struct manager *manager)
@@ -242,16 +272,35 @@ static void row_resolve(struct manager *manager, const struct config *config,
 {
 	const struct net_neighbour *neighbour;
 	static const struct addr nobody;
+	struct neighbour_state *managed;
 	size_t *waiting = data;
 
 	(void)config;
 	if (backend->has_mac || !hop->hop.via || addr_equal(&hop->hop.neighbour, &nobody))
 		return;
 	neighbour = neighbour_find(&manager->view, hop->hop.via, &hop->hop.neighbour);
-	if (!neighbour || !neighbour_is_managed(manager, hop->hop.via, &hop->hop.neighbour))
+	managed = neighbour_managed(manager, hop->hop.via, &hop->hop.neighbour);
+	if (!neighbour || !managed)
 		neighbour_manage(manager, hop->hop.via, &hop->hop.neighbour);
+	else if (neighbour->usable &&
+		 bridge_lost(&manager->view, hop->hop.via, neighbour->mac))
+		neighbour_renew(manager, managed);
 	if (!hop->known && (!neighbour || !neighbour->failed))
 		++*waiting;
+}
+
+/* While the network changes faster than it can be read the old view stays: net_fd() says when to
+ * come again. */
+static int view_refresh(struct manager *manager)
+{
+	struct net_view fresh;
+	int err = net_read(manager->net, &fresh);
+
+	if (err)
+		return err == -EAGAIN ? 0 : err;
+	net_view_clear(&manager->view);
+	manager->view = fresh;
+	return 0;
 }
 
 int hops_settle(struct manager *manager, const struct config *config, long wait_ms)
@@ -265,7 +314,7 @@ int hops_settle(struct manager *manager, const struct config *config, long wait_
 		struct pollfd event = { .fd = net_fd(manager->net), .events = POLLIN };
 		long spent;
 
-		err = net_read(manager->net, &manager->view);
+		err = view_refresh(manager);
 		if (err)
 			return err;
 		waiting = 0;

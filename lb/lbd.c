@@ -35,6 +35,19 @@ static const char help_text[] =
 	"SIGHUP reads the config again. SIGTERM ends the daemon; balancing goes on\n"
 	"until \"lbctl unload\".\n";
 
+/* ---- trouble that stays ---------------------------------------------------------------------- */
+
+/* The same trouble at every event is told once. */
+static void trouble_tell(struct manager *manager, const struct diag *diag)
+{
+	char *text = diag_text(diag);
+
+	if (!manager->trouble || strcmp(manager->trouble, text))
+		log_diag(LOG_WARNING, diag);
+	free(manager->trouble);
+	manager->trouble = text;
+}
+
 /* ---- events --------------------------------------------------------------------------------- */
 
 static void reconcile(struct manager *manager)
@@ -45,12 +58,19 @@ static void reconcile(struct manager *manager)
 		return;
 	if (manager_reconcile(manager, &diag))
 		log_error("the tables are not up to date; they stay as they were");
-	log_diag(LOG_WARNING, &diag);
+	trouble_tell(manager, &diag);
 }
 
 static void on_settled(evutil_socket_t fd, short what, void *data)
 {
 	(void)fd, (void)what;
+	reconcile(data);
+}
+
+static void on_resync(evutil_socket_t fd, short what, void *data)
+{
+	(void)fd, (void)what;
+	manager_recheck(data);
 	reconcile(data);
 }
 
@@ -93,7 +113,7 @@ static int events_add(struct manager *manager)
 	manager->settle_timer = evtimer_new(manager->loop, on_settled, manager);
 	manager->net_event = event_new(manager->loop, net_fd(manager->net), EV_READ | EV_PERSIST,
 				       on_net, manager);
-	manager->resync_timer = event_new(manager->loop, -1, EV_PERSIST, on_settled, manager);
+	manager->resync_timer = event_new(manager->loop, -1, EV_PERSIST, on_resync, manager);
 	if (!manager->settle_timer || !manager->net_event || !manager->resync_timer)
 		return -ENOMEM;
 	event_add(manager->net_event, NULL);

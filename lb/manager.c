@@ -160,6 +160,7 @@ void manager_stop(struct manager *manager)
 	free(manager->links);
 	free(manager->neighbours);
 	free(manager->text);
+	free(manager->trouble);
 	free(manager->previous_name);
 	free(manager->previous_text);
 	free(manager->pin);

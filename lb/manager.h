@@ -43,6 +43,7 @@ struct manager {
 
 	struct dataplane *dataplane;
 	struct state *actual;
+	char *trouble;			/* what the last reconciling could not do; told once */
 	bool unloaded;			/* asked to take everything away */
 };
 
@@ -85,10 +86,14 @@ int manager_override_reset(struct manager *manager, const char *service, const c
 
 int manager_unload(struct manager *manager, struct diag *diag);
 
+/* Looks for what no message tells: hooks of lb_reply that somebody removed are not in the actual
+ * state any more, so that the next reconciling puts them back. */
+void manager_recheck(struct manager *manager);
+
 /* Brings the kernel up to date with the sources now. */
 int manager_reconcile(struct manager *manager, struct diag *diag);
 
-/* ---- lb/hops.c: next hops of every row of a config -------------------------------------------- */
+/* ---- lb/hops.c: next hops of every row of a config ------------------------------------------- */
 
 /* Finds them in the manager's view; `touch` makes what is missing (NAPI at a container's end).
  * The caller frees *ret_hops. */

@@ -33,6 +33,13 @@ static int wanted_make(struct manager *manager, struct config *config, bool touc
 	return err;
 }
 
+static int plan_of(struct manager *manager, struct state *wanted, struct plan **ret_plan,
+		   struct diag *diag)
+{
+	return diff(manager->actual, wanted, manager->dataplane->slots,
+		    manager->dataplane->max_slots, ret_plan, diag);
+}
+
 static int plan_make(struct manager *manager, struct config *config, bool touch,
 		     struct state **ret_wanted, struct plan **ret_plan, struct diag *diag)
 {
@@ -43,8 +50,7 @@ static int plan_make(struct manager *manager, struct config *config, bool touch,
 		diag_add(diag, NULL, 0, "cannot make the wanted state: %s", strerror(-err));
 		return err;
 	}
-	err = diff(manager->actual, wanted, manager->dataplane->slots,
-		   manager->dataplane->max_slots, ret_plan, diag);
+	err = plan_of(manager, wanted, ret_plan, diag);
 	if (err)
 		state_free(wanted);
 	else
@@ -95,6 +101,9 @@ static void plan_tell(const struct plan *plan)
 				 : LOG_INFO,
 			 "%s", text ? text : "");
 		free(text);
+		if (plan->ops[i].kind == OP_FRONT_ATTACH && plan->ops[i].front->generic)
+			log_warning("interface %s: generic XDP, several times slower than native",
+				    plan->ops[i].front->name);
 	}
 }
 
@@ -139,22 +148,67 @@ static void fronts_check(struct manager *manager)
 	actual->front_count = kept;
 }
 
-int manager_reconcile(struct manager *manager, struct diag *diag)
+void manager_recheck(struct manager *manager)
+{
+	struct state *actual = manager->actual;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < actual->reply_hook_count; i++)
+		if (reply_is_ours(manager->dataplane, actual->reply_hooks[i]))
+			actual->reply_hooks[kept++] = actual->reply_hooks[i];
+	actual->reply_hook_count = kept;
+}
+
+/* Leaves out the fronts that were to be attached now. Returns whether there were any. */
+static bool fronts_new_drop(struct state *wanted, const struct state *actual)
+{
+	size_t kept = 0, count = wanted->front_count;
+
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = 0; j < actual->front_count; j++)
+			if (actual->fronts[j].ifindex == wanted->fronts[i].ifindex) {
+				wanted->fronts[kept++] = wanted->fronts[i];
+				break;
+			}
+	wanted->front_count = kept;
+	return kept < count;
+}
+
+/* The world's changes, with or without those of the fronts. */
+static int changes_follow(struct manager *manager, bool new_fronts, struct diag *diag)
 {
 	struct state *wanted;
 	struct plan *plan;
+	int err = wanted_make(manager, manager->config, true, &wanted);
+
+	if (err)
+		return err;
+	if (!new_fronts && !fronts_new_drop(wanted, manager->actual)) {
+		state_free(wanted);
+		return -EALREADY;
+	}
+	err = plan_of(manager, wanted, &plan, diag);
+	if (!err) {
+		err = wanted_apply(manager, wanted, plan, NULL, NULL, diag);
+		plan_free(plan);
+	}
+	if (err)
+		state_free(wanted);
+	return err;
+}
+
+/* An interface that cannot be attached (it came later, with somebody else's program on it) is told
+ * in diag, and must not keep the backends from being followed. */
+int manager_reconcile(struct manager *manager, struct diag *diag)
+{
 	int err = hops_settle(manager, manager->config, 0);
 
 	if (err)
 		return err;
 	fronts_check(manager);
-	err = plan_make(manager, manager->config, true, &wanted, &plan, diag);
-	if (err)
-		return err;
-	err = wanted_apply(manager, wanted, plan, NULL, NULL, diag);
-	if (err)
-		state_free(wanted);
-	plan_free(plan);
+	err = changes_follow(manager, true, diag);
+	if (err && !changes_follow(manager, false, diag))
+		err = 0;
 	return err;
 }
 
@@ -283,7 +337,7 @@ static char *reload_text(const struct manager *manager, const struct reload *rel
 	size_t size = 0;
 
 	if (reload->previous)
-		return strdup(manager->previous_text);
+		return manager->previous_text ? strdup(manager->previous_text) : NULL;
 	if (reload->text)
 		return strdup(reload->text);
 	file = fopen(manager->options.config, "re");
@@ -329,7 +383,10 @@ fail:
 int manager_reload(struct manager *manager, const struct reload *reload, preview_visitor *visit,
 		   void *data, struct diag *diag)
 {
-	int err = config_apply(manager, reload, false, visit, data, diag);
+	int err;
+
+	manager_recheck(manager);
+	err = config_apply(manager, reload, false, visit, data, diag);
 
 	if (err)
 		manager->reloads_refused++;

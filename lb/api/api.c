@@ -112,9 +112,12 @@ static const char **breaks_of(struct json_object *body, size_t *ret_count)
 	    !json_object_is_type(list, json_type_array))
 		return NULL;
 	breaks = calloc(json_object_array_length(list) + 1, sizeof(*breaks));
-	for (size_t i = 0; breaks && i < json_object_array_length(list); i++)
-		breaks[(*ret_count)++] =
-			json_object_get_string(json_object_array_get_idx(list, i));
+	for (size_t i = 0; breaks && i < json_object_array_length(list); i++) {
+		struct json_object *name = json_object_array_get_idx(list, i);
+
+		if (json_object_is_type(name, json_type_string))
+			breaks[(*ret_count)++] = json_object_get_string(name);
+	}
 	return breaks;
 }
 

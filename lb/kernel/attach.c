@@ -243,8 +243,8 @@ static int refuse_others(const struct front *front, const struct attached *attac
 	}
 	if (attached->foreign_id || (exclusive && attached->dispatcher && !attached->ours)) {
 		diag_add(diag, NULL, 0,
-			 "interface %s: an XDP program that is not ours leaves no room (%s, id %u); "
-			 "detach it first: ip link set dev %s xdp off",
+			 "interface %s: an XDP program that is not ours leaves no room (%s, id "
+			 "%u); detach it first: ip link set dev %s xdp off",
 			 front->name, attached->foreign_name, attached->foreign_id, front->name);
 		return -EBUSY;
 	}

@@ -136,7 +136,7 @@ static int layout_read(const char *pin, struct lb_layout *ret_layout)
 
 static int layout_check(const char *pin, uint32_t *max_slots, struct diag *diag)
 {
-	struct lb_layout layout;
+	struct lb_layout layout = { 0 };
 	int err = layout_read(pin, &layout);
 
 	if (err == -ENOENT)
@@ -397,13 +397,16 @@ int dataplane_unpin(const char *pin, struct diag *diag)
 {
 	DIR *dir = opendir(pin);
 	struct dirent *entry;
+	char path[PATH_MAX];
 	int err = 0;
 
 	if (!dir)
 		return errno == ENOENT ? 0 : -errno;
-	while ((entry = readdir(dir)))
-		if (entry->d_name[0] != '.' && unlinkat(dirfd(dir), entry->d_name, 0))
+	while ((entry = readdir(dir))) {
+		snprintf(path, sizeof(path), "%s/%s", pin, entry->d_name);
+		if (entry->d_name[0] != '.' && unlink(path))
 			err = -errno;
+	}
 	closedir(dir);
 	if (!err && rmdir(pin))
 		err = -errno;

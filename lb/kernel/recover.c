@@ -152,7 +152,7 @@ static void attached_recover(struct dataplane *dataplane, struct state *state)
 		front = &state->fronts[state->front_count++];
 		snprintf(front->name, sizeof(front->name), "%s", at->if_name);
 		front->ifindex = at->if_index;
-		front->mode = generic ? CONFIG_MODE_GENERIC : CONFIG_MODE_NATIVE;
+		front->generic = generic;
 	}
 	if_freenameindex(all);
 }

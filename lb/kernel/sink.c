@@ -82,8 +82,6 @@ static void directs_list(const struct dataplane *dataplane, const struct state *
 static int op_make(struct dataplane *dataplane, const struct op *op, const struct state *wanted,
 		   struct diag *diag)
 {
-	bool generic;
-
 	switch (op->kind) {
 	case OP_DEVICE_ADD:
 		return device_add(dataplane, op->number, diag);
@@ -92,8 +90,8 @@ static int op_make(struct dataplane *dataplane, const struct op *op, const struc
 	case OP_DIRECT_ADD:
 		return direct_add(dataplane, op->prefix, diag);
 	case OP_FRONT_ATTACH:
-		return front_attach(dataplane, op->front, wanted->config->exclusive, &generic,
-				    diag);
+		return front_attach(dataplane, op->front, wanted->config->exclusive,
+				    &op->front->generic, diag);
 	default:
 		return 0;
 	}

@@ -184,8 +184,8 @@ static int runs_give(struct differ *d)
 			ring->base = gap_find(runs, count, ring->slots, d->max_slots);
 			if (ring->base == UINT32_MAX) {
 				diag_add(d->diag, NULL, 0,
-					 "service \"%s\": no room for its %u slots beside the rings "
-					 "in use; raise tuning.max_slots (now %u)",
+					 "service \"%s\": no room for its %u slots beside the "
+					 "rings in use; raise tuning.max_slots (now %u)",
 					 service->name, ring->slots, d->max_slots);
 				free(runs);
 				return -ENOSPC;
@@ -230,23 +230,31 @@ static void prefixes_missing(struct differ *d, enum op_kind kind, const struct s
 	}
 }
 
-/* "auto" is content with the mode that is there. */
-static bool front_same(const struct front *a, const struct front *b)
+static struct front *front_find(const struct state *state, unsigned int ifindex)
 {
-	return a->ifindex == b->ifindex &&
-	       (a->mode == b->mode || a->mode == CONFIG_MODE_AUTO || b->mode == CONFIG_MODE_AUTO);
+	for (size_t i = 0; i < state->front_count; i++)
+		if (state->fronts[i].ifindex == ifindex)
+			return &state->fronts[i];
+	return NULL;
 }
 
-static void fronts_missing(struct differ *d, enum op_kind kind, const struct state *from,
-			   const struct state *in)
+/* "auto" is content with the mode that is there. */
+static bool mode_fits(const struct front *wanted, const struct front *actual)
 {
-	for (size_t i = 0; i < from->front_count; i++) {
-		bool found = false;
+	return wanted->mode == CONFIG_MODE_AUTO ||
+	       actual->generic == (wanted->mode == CONFIG_MODE_GENERIC);
+}
 
-		for (size_t j = 0; j < in->front_count && !found; j++)
-			found = front_same(&from->fronts[i], &in->fronts[j]);
-		if (!found)
-			op_add(d, kind)->front = &from->fronts[i];
+static void diff_fronts(struct differ *d)
+{
+	for (size_t i = 0; i < d->wanted->front_count; i++) {
+		struct front *front = &d->wanted->fronts[i];
+		const struct front *now = front_find(d->actual, front->ifindex);
+
+		if (now && mode_fits(front, now))
+			front->generic = now->generic;
+		else
+			op_add(d, OP_FRONT_ATTACH)->front = front;
 	}
 }
 
@@ -257,7 +265,7 @@ static void diff_make(struct differ *d)
 	numbers_missing(d, OP_REPLY_ATTACH, d->wanted->reply_hooks, d->wanted->reply_hook_count,
 			d->actual->reply_hooks, d->actual->reply_hook_count);
 	prefixes_missing(d, OP_DIRECT_ADD, d->wanted, d->actual);
-	fronts_missing(d, OP_FRONT_ATTACH, d->wanted, d->actual);
+	diff_fronts(d);
 }
 
 /* ---- services ------------------------------------------------------------------------------- */
@@ -474,7 +482,9 @@ static void diff_break(struct differ *d)
 	prefixes_missing(d, OP_DIRECT_REMOVE, d->actual, d->wanted);
 	numbers_missing(d, OP_REPLY_DETACH, d->actual->reply_hooks, d->actual->reply_hook_count,
 			d->wanted->reply_hooks, d->wanted->reply_hook_count);
-	fronts_missing(d, OP_FRONT_DETACH, d->actual, d->wanted);
+	for (size_t i = 0; i < d->actual->front_count; i++)
+		if (!front_find(d->wanted, d->actual->fronts[i].ifindex))
+			op_add(d, OP_FRONT_DETACH)->front = &d->actual->fronts[i];
 	numbers_missing(d, OP_DEVICE_REMOVE, d->actual->devices, d->actual->device_count,
 			d->wanted->devices, d->wanted->device_count);
 }

@@ -42,7 +42,7 @@ struct op {
 	const struct backend *backend;	/* likewise */
 	int family;
 	uint32_t number, count;
-	const struct front *front;
+	struct front *front;
 	const struct prefix *prefix;
 };
 

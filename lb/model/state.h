@@ -68,7 +68,8 @@ struct service {
 struct front {
 	char name[IFNAMSIZ];
 	unsigned int ifindex;
-	enum config_mode mode;
+	enum config_mode mode;	/* as configured */
+	bool generic;		/* as attached */
 };
 
 struct state {

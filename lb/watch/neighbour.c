@@ -74,6 +74,19 @@ int net_neighbour_manage(struct net *net, unsigned int ifindex, const struct add
 	return ask(net->route, request, NULL, NULL);
 }
 
+/* Asked anew from nothing: for an entry with a MAC the kernel asks only that MAC, for long. */
+int net_neighbour_renew(struct net *net, unsigned int ifindex, const struct addr *addr)
+{
+	struct entry entry;
+	int err = entry_read(net, ifindex, addr, &entry);
+
+	if (!err && entry.foreign)
+		return 0;
+	if (!err && entry.found)
+		err = ask(net->route, request_for(RTM_DELNEIGH, 0, 0, ifindex, addr), NULL, NULL);
+	return err && err != -ENOENT ? err : net_neighbour_manage(net, ifindex, addr);
+}
+
 /* The entry stays with its MAC and becomes an ordinary one: the host itself may be using it. */
 int net_neighbour_release(struct net *net, unsigned int ifindex, const struct addr *addr)
 {

@@ -98,6 +98,10 @@ int net_route_get(struct net *net, const struct addr *to, struct net_route *ret_
 int net_neighbour_manage(struct net *net, unsigned int ifindex, const struct addr *addr);
 int net_neighbour_release(struct net *net, unsigned int ifindex, const struct addr *addr);
 
+/* Forgets the neighbour's MAC, unless somebody else set it, and has everybody on the link asked
+ * for it; managed from then on. Returns 0 or -errno. */
+int net_neighbour_renew(struct net *net, unsigned int ifindex, const struct addr *addr);
+
 /* NETDEV_XDP_ACT_* of include/uapi/linux/netdev.h, which Debian 12 does not ship. */
 #define NET_XDP_BASIC (UINT64_C(1) << 0)	/* programs can be attached natively */
 #define NET_XDP_REDIRECT (UINT64_C(1) << 1)	/* and may redirect */

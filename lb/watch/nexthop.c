@@ -29,25 +29,30 @@ static bool is_host_address(const struct net_view *view, const struct addr *addr
 	return false;
 }
 
-/* The interface that the config names, else that of the route. */
-static int find_interface(const struct net_view *view, const struct addr *backend,
-			  const struct net_route *route, int route_err, const char *interface,
-			  const struct net_link **ret_link, char *reason)
+/* The interface that the config names, else that of the route; NULL once it was said why none. */
+static const struct net_link *find_interface(const struct net_view *view,
+					     const struct addr *backend,
+					     const struct net_route *route, int route_err,
+					     const char *interface, char *reason)
 {
+	const struct net_link *link = NULL;
 	char text[ADDR_TEXT_MAX];
 
 	addr_format(backend, text);
 	if (interface) {
-		*ret_link = net_view_link_by_name(view, interface);
-		return *ret_link ? 0 : refuse(reason, "interface %s does not exist", interface);
+		link = net_view_link_by_name(view, interface);
+		if (!link)
+			refuse(reason, "interface %s does not exist", interface);
+	} else if (route_err == -ENETUNREACH) {
+		refuse(reason, "no route to %s", text);
+	} else if (route_err) {
+		refuse(reason, "the route to %s cannot be used: %s", text, strerror(-route_err));
+	} else {
+		link = net_view_link(view, route->ifindex);
+		if (!link)
+			refuse(reason, "the interface of the route to %s is gone", text);
 	}
-	if (route_err == -ENETUNREACH)
-		return refuse(reason, "no route to %s", text);
-	if (route_err)
-		return refuse(reason, "the route to %s cannot be used: %s", text,
-			      strerror(-route_err));
-	*ret_link = net_view_link(view, route->ifindex);
-	return *ret_link ? 0 : refuse(reason, "the interface of the route to %s is gone", text);
+	return link;
 }
 
 /* Neighbours stand on the bridge, not on its ports: so for a port that the config names too. */
@@ -134,7 +139,7 @@ int next_hop_find(const struct net_view *view, const struct addr *backend,
 		  const unsigned int *fronts, size_t front_count,
 		  struct next_hop *ret_hop, char *reason)
 {
-	const struct net_link *link = NULL, *via;
+	const struct net_link *link, *via;
 	struct next_hop *hop = ret_hop;
 	char text[ADDR_TEXT_MAX];
 	int err;
@@ -144,9 +149,9 @@ int next_hop_find(const struct net_view *view, const struct addr *backend,
 	if (is_host_address(view, backend) || (!route_err && route->local))
 		return refuse(reason, "%s is an address of this host", addr_format(backend, text));
 
-	err = find_interface(view, backend, route, route_err, interface, &link, reason);
-	if (err)
-		return err;
+	link = find_interface(view, backend, route, route_err, interface, reason);
+	if (!link)
+		return -EHOSTUNREACH;
 	via = neighbour_interface(view, link);
 	hop->via = via->ifindex;
 	if (!route_err && route->has_gateway && route->ifindex == via->ifindex)

@@ -56,7 +56,7 @@ def test_interrupted_demo_leaves_nothing_behind(number):
             break
     os.killpg(demo.pid, number)
     demo.communicate(timeout=60)
-    assert demo.returncode == 130
+    assert demo.returncode in (130, 143)  # by its trap, or by the command that the signal ended
     deadline = time.monotonic() + 10
     while left_behind(demo.pid) and time.monotonic() < deadline:
         time.sleep(0.05)

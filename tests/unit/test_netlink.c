@@ -249,48 +249,48 @@ static void a_bridge_learns_behind_which_port_a_container_is(void **state)
 
 /* ---- routes ---- */
 
+static const struct {
+	const char *sentence, *to;
+	int want;
+	const char *interface, *gateway, *or_gateway;
+	bool local;
+} routes[] = {
+	{ .sentence = "on the link", .to = "10.2.0.2", .interface = "veth-a" },
+	{ .sentence = "on the link, IPv6", .to = "fd02::2", .interface = "veth-a" },
+	{ .sentence = "behind a gateway", .to = "198.51.100.1", .interface = "veth-a",
+	  .gateway = "10.2.0.254" },
+	{ .sentence = "behind a gateway, IPv6", .to = "2001:db8:1::1",
+	  .interface = "veth-a", .gateway = "fd02::fe" },
+	{ .sentence = "IPv4 behind an IPv6 gateway", .to = "198.51.100.130",
+	  .interface = "veth-a", .gateway = "fd02::fe" },
+	{ .sentence = "of several next hops one", .to = "203.0.113.1",
+	  .interface = "veth-a", .gateway = "10.2.0.253", .or_gateway = "10.2.0.251" },
+	{ .sentence = "of several next hops one, IPv6", .to = "2001:db8:2::1",
+	  .interface = "veth-a", .gateway = "fd02::fd", .or_gateway = "fd02::fc" },
+	{ .sentence = "a next-hop object", .to = "203.0.113.200",
+	  .interface = "veth-a", .gateway = "10.2.0.252" },
+	{ .sentence = "an address of this host", .to = "10.2.0.1", .interface = "lo",
+	  .local = true },
+	{ .sentence = "an address of this host, IPv6", .to = "fd02::1",
+	  .interface = "lo", .local = true },
+	{ .sentence = "no route", .to = "192.0.2.1", .want = -ENETUNREACH },
+	{ .sentence = "no route, IPv6", .to = "2001:db8:ffff::1",
+	  .want = -ENETUNREACH },
+	{ .sentence = "unreachable", .to = "192.0.2.65", .want = -ENETUNREACH },
+	{ .sentence = "prohibited", .to = "192.0.2.129", .want = -ENETUNREACH },
+	{ .sentence = "a blackhole", .to = "192.0.2.193", .want = -ENETUNREACH },
+	{ .sentence = "unreachable, IPv6", .to = "2001:db8:a::1",
+	  .want = -ENETUNREACH },
+	{ .sentence = "prohibited, IPv6", .to = "2001:db8:b::1",
+	  .want = -ENETUNREACH },
+	{ .sentence = "a blackhole, IPv6", .to = "2001:db8:c::1",
+	  .want = -ENETUNREACH },
+	{ .sentence = "a broadcast address", .to = "10.2.0.255",
+	  .want = -ENETUNREACH },
+};
+
 static void the_kernel_is_asked_how_it_would_send(void **state)
 {
-	static const struct {
-		const char *sentence, *to;
-		int want;
-		const char *interface, *gateway, *or_gateway;
-		bool local;
-	} rows[] = {
-		{ .sentence = "on the link", .to = "10.2.0.2", .interface = "veth-a" },
-		{ .sentence = "on the link, IPv6", .to = "fd02::2", .interface = "veth-a" },
-		{ .sentence = "behind a gateway", .to = "198.51.100.1", .interface = "veth-a",
-		  .gateway = "10.2.0.254" },
-		{ .sentence = "behind a gateway, IPv6", .to = "2001:db8:1::1",
-		  .interface = "veth-a", .gateway = "fd02::fe" },
-		{ .sentence = "IPv4 behind an IPv6 gateway", .to = "198.51.100.130",
-		  .interface = "veth-a", .gateway = "fd02::fe" },
-		{ .sentence = "of several next hops one", .to = "203.0.113.1",
-		  .interface = "veth-a", .gateway = "10.2.0.253", .or_gateway = "10.2.0.251" },
-		{ .sentence = "of several next hops one, IPv6", .to = "2001:db8:2::1",
-		  .interface = "veth-a", .gateway = "fd02::fd", .or_gateway = "fd02::fc" },
-		{ .sentence = "a next-hop object", .to = "203.0.113.200",
-		  .interface = "veth-a", .gateway = "10.2.0.252" },
-		{ .sentence = "an address of this host", .to = "10.2.0.1", .interface = "lo",
-		  .local = true },
-		{ .sentence = "an address of this host, IPv6", .to = "fd02::1",
-		  .interface = "lo", .local = true },
-		{ .sentence = "no route", .to = "192.0.2.1", .want = -ENETUNREACH },
-		{ .sentence = "no route, IPv6", .to = "2001:db8:ffff::1",
-		  .want = -ENETUNREACH },
-		{ .sentence = "unreachable", .to = "192.0.2.65", .want = -ENETUNREACH },
-		{ .sentence = "prohibited", .to = "192.0.2.129", .want = -ENETUNREACH },
-		{ .sentence = "a blackhole", .to = "192.0.2.193", .want = -ENETUNREACH },
-		{ .sentence = "unreachable, IPv6", .to = "2001:db8:a::1",
-		  .want = -ENETUNREACH },
-		{ .sentence = "prohibited, IPv6", .to = "2001:db8:b::1",
-		  .want = -ENETUNREACH },
-		{ .sentence = "a blackhole, IPv6", .to = "2001:db8:c::1",
-		  .want = -ENETUNREACH },
-		{ .sentence = "a broadcast address", .to = "10.2.0.255",
-		  .want = -ENETUNREACH },
-	};
-
 	(void)state;
 	make_container_link();
 	run("ip route add 198.51.100.0/25 via 10.2.0.254");
@@ -308,22 +308,22 @@ static void the_kernel_is_asked_how_it_would_send(void **state)
 	run("ip route add unreachable 2001:db8:a::/48");
 	run("ip route add prohibit 2001:db8:b::/48");
 	run("ip route add blackhole 2001:db8:c::/48");
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct addr gateway, to = parsed(rows[i].to);
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+		struct addr gateway, to = parsed(routes[i].to);
 		struct net_route route = { 0 };
 
-		print_message("  %s\n", rows[i].sentence);
-		assert_int_equal(net_route_get(net, &to, &route), rows[i].want);
-		if (rows[i].want)
+		print_message("  %s\n", routes[i].sentence);
+		assert_int_equal(net_route_get(net, &to, &route), routes[i].want);
+		if (routes[i].want)
 			continue;
-		assert_int_equal(route.ifindex, link_of(rows[i].interface)->ifindex);
-		assert_int_equal(route.local, rows[i].local);
-		assert_int_equal(route.has_gateway, rows[i].gateway != NULL);
-		if (!rows[i].gateway)
+		assert_int_equal(route.ifindex, link_of(routes[i].interface)->ifindex);
+		assert_int_equal(route.local, routes[i].local);
+		assert_int_equal(route.has_gateway, routes[i].gateway != NULL);
+		if (!routes[i].gateway)
 			continue;
-		gateway = parsed(rows[i].gateway);
-		if (rows[i].or_gateway && !addr_equal(&route.gateway, &gateway))
-			gateway = parsed(rows[i].or_gateway);
+		gateway = parsed(routes[i].gateway);
+		if (routes[i].or_gateway && !addr_equal(&route.gateway, &gateway))
+			gateway = parsed(routes[i].or_gateway);
 		assert_true(addr_equal(&route.gateway, &gateway));
 	}
 }
