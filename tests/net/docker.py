@@ -58,7 +58,8 @@ class Docker:
         namespace.sysctl("net.ipv4.ip_forward=0")
         # Processes and mounts of their own: whatever happens to dockerd, all of it goes with it.
         self.process = namespace.start(
-            "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "dockerd", "--data-root", self.dir / "data", "--exec-root", self.dir / "exec",
+            "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
+            "dockerd", "--data-root", self.dir / "data", "--exec-root", self.dir / "exec",
             "-H", f"unix://{self.socket}", "--pidfile", self.dir / "pid",
             "--storage-driver", "overlay2", "--userland-proxy=false")
         namespace.lab.at_close(self.close)

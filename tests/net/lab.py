@@ -113,10 +113,12 @@ class Namespace:
         return self.lab.process(self.command(*args), log)
 
     def ip(self, *lines):
-        """Lines of `ip`, as one batch."""
+        """Lines of `ip`, as one batch. An IPv6 address can be used at once: without nodad it is
+        tentative until some worker of the kernel has looked at it."""
+        batch = "".join(line + (" nodad\n" if line.startswith("addr add ") and ":" in line
+                                and " nodad" not in line else "\n") for line in lines)
         result = subprocess.run(["ip", "-n", self.name, "-batch", "-"], text=True, check=False,
-                                input="".join(line + "\n" for line in lines),
-                                capture_output=True)
+                                input=batch, capture_output=True)
         assert result.returncode == 0, f"{self.label}: {lines}: {result.stderr}"
 
     def sysctl(self, *settings):

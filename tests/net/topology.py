@@ -153,7 +153,8 @@ class OnTheLink:
         self.plug(self.router, "uplink", 0, 254)
         self.plug(self.edge, "front0", 0, 1)
         self.plug(self.edge, "front1", 1, 1)
-        self.router.ip("addr add 192.0.2.1/24 dev downlink", "addr add 2001:db8:1::1/64 dev downlink",
+        self.router.ip("addr add 192.0.2.1/24 dev downlink",
+                       "addr add 2001:db8:1::1/64 dev downlink",
                        "link set downlink up", "route add default via 10.3.0.1",
                        "route add default via fd03::1")
         self.edge.ip("route add default via 10.3.0.254", "route add default via fd03::254")
