@@ -72,11 +72,32 @@ $(PROG): $(BUILD)/tests/%: $(BUILD)/obj/tests/prog/%.o $(PROG_O) $(BUILD)/libcom
 packages: ## the Debian packages that building and testing need (apt-get, as root)
 	@tests/packages
 
-tests: all $(UNIT) $(PROG)
+tests: all $(UNIT) $(PROG) $(BUILD)/lb-bench
 
 test: packages ## everything: units, programs, networks, the 6.1 kernel; as root
 	@$(MAKE) --no-print-directory -j2 tests
 	@$(PYTHON) tests/run $(BUILD)/tests
+
+# ---- the bench -----------------------------------------------------------------------------------
+
+BENCH_O	 := $(call object,$(filter-out %.bpf.c,$(wildcard bench/*.c)))
+
+$(BENCH_O): | $(patsubst bench/%.bpf.c,$(BUILD)/bench/%.skel.h,$(wildcard bench/*.bpf.c))
+
+$(BUILD)/bench/%.bpf.o: bench/%.bpf.c
+	@mkdir -p $(@D)
+	$(call say,BPF)$(CLANG) $(BPFFLAGS) -MMD -MP -MF $@.d -MT $@ -c -o $@ $<
+
+$(BUILD)/bench/%.skel.h: $(BUILD)/bench/%.bpf.o
+	$(call say,SKEL)$(BPFTOOL) gen skeleton $< name $*_bpf > $@.new && mv $@.new $@
+
+$(BUILD)/lb-bench: $(BENCH_O) $(BUILD)/libcommon.a
+	$(call say,LINK)$(CC) -o $@ $^ $(LIBS) -lm
+
+.PHONY: bench
+bench: packages ## what the data plane costs, beside the least that any program could; as root
+	@$(MAKE) --no-print-directory -j2 $(BUILD)/lb-bench $(BUILD)/lbd
+	@$(BUILD)/lb-bench
 
 # ---- the rest of the door ------------------------------------------------------------------------
 

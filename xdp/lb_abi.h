@@ -71,9 +71,14 @@ _Static_assert(sizeof(struct lb_key) == 24, "lb_key is 24 bytes");
 
 struct lb_entry {		/* two of them fill a cache line */
 	union lb_addr addr;
-	__be16 port;
-	__u8 protocol;
-	__u8 used;		/* 1; 0 in an empty entry */
+	union {
+		struct {
+			__be16 port;
+			__u8 protocol;
+			__u8 used;	/* 1; 0 in an empty entry */
+		};
+		__u32 rest;	/* the three, to be compared at once */
+	};
 	__u32 id;		/* lb_services: of the service; lb_replies: of the backend */
 	__u32 slot_base;	/* lb_services: the ring's first slot */
 	__u32 slot_count;	/* its slots; 0 in an entry that only marks a vip */
@@ -99,7 +104,7 @@ static inline __attribute__((always_inline)) __u64 lb_key_hash(const struct lb_k
 
 static inline __attribute__((always_inline)) __u32 lb_table_bucket(__u64 hash, __u32 log2)
 {
-	return (__u32)(hash >> 48) & ((1U << (log2 - 1)) - 1);
+	return (__u32)(hash >> 48) & (((1U << log2) - 1) >> 1);
 }
 
 static inline __attribute__((always_inline)) __u32 lb_table_position(__u64 hash, __u32 displacement,

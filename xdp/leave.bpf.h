@@ -11,16 +11,16 @@
 /* This is a private copy: no counters, no routes, no device; the verdict is in lb_trace. */
 const volatile bool lb_private = false;
 
+/* The actions of all verdicts stand in one constant, two bits each: a switch costs a row of
+ * comparisons for every packet. */
+#define LB_VERDICT_BITS(name, action, text) | (__u64)(action) << 2 * LB_##name
+static const __u64 verdict_actions = 0 LB_VERDICTS(LB_VERDICT_BITS);
+#undef LB_VERDICT_BITS
+_Static_assert(LB_VERDICT_COUNT <= 32, "every verdict has its two bits");
+
 static __always_inline enum lb_action verdict_action(int verdict)
 {
-#define LB_VERDICT_CASE(name, action, text)                                                       \
-	case LB_##name:                                                                           \
-		return action;
-	switch (verdict) {
-		LB_VERDICTS(LB_VERDICT_CASE)
-	}
-#undef LB_VERDICT_CASE
-	return LB_DROP;
+	return verdict_actions >> 2 * verdict & 3;
 }
 
 static __always_inline void trace_write(const struct packet *pkt, int verdict)
@@ -34,10 +34,12 @@ static __always_inline void trace_write(const struct packet *pkt, int verdict)
 	trace->service = pkt->service;
 	trace->backend = pkt->backend;
 	trace->slot = pkt->slot;
-	trace->dst = pkt->dst;
 	trace->sport = pkt->sport;
 	trace->dport = pkt->dport;
-	trace->protocol = pkt->protocol;
+	if (pkt->ip4) { /* or ip6 */
+		trace->dst = pkt->dst;
+		trace->protocol = pkt->protocol;
+	}
 }
 
 static __always_inline void drop_count(__u32 service, int verdict)
@@ -69,19 +71,23 @@ static __always_inline void backend_count(const struct packet *pkt, bool transmi
 		return;
 	counters->packets++;
 	counters->bytes += pkt->bytes;
-	counters->new_flows += packet_is_syn(pkt);
-	counters->transmitted += transmitted;
+	if (packet_is_syn(pkt))
+		counters->new_flows++;
+	if (transmitted)
+		counters->transmitted++;
 }
 
 static __always_inline enum lb_action packet_leave(const struct packet *pkt, int verdict)
 {
+	enum lb_action action = verdict_action(verdict);
+
 	if (lb_private)
 		trace_write(pkt, verdict);
 	else if (verdict < LB_REDIRECT_NAT || verdict > LB_TX_DSR)
 		verdict_count(pkt, verdict);
 	else
-		backend_count(pkt, verdict == LB_TX_NAT || verdict == LB_TX_DSR);
-	return verdict_action(verdict);
+		backend_count(pkt, action == LB_TX);
+	return action;
 }
 
 #endif

@@ -13,39 +13,39 @@ static __always_inline bool protocol_is_balanced(__u8 protocol)
 	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP;
 }
 
-static __always_inline int parse_l4(struct packet *pkt)
+/* Both headers begin with the ports, source first. */
+static __always_inline int parse_l4(struct packet *pkt, struct cursor *cursor)
 {
 	if (pkt->protocol == IPPROTO_TCP) {
 		pkt->is_tcp = 1;
-		pkt->tcp = packet_take(pkt, sizeof(*pkt->tcp));
+		pkt->tcp = cursor_take(cursor, sizeof(*pkt->tcp));
 		if (!pkt->tcp)
 			goto truncated;
-		pkt->sport = pkt->tcp->source;
-		pkt->dport = pkt->tcp->dest;
 	} else {
-		pkt->udp = packet_take(pkt, sizeof(*pkt->udp));
+		pkt->udp = cursor_take(cursor, sizeof(*pkt->udp));
 		if (!pkt->udp)
 			goto truncated;
-		pkt->sport = pkt->udp->source;
-		pkt->dport = pkt->udp->dest;
 	}
+	pkt->ports = *(__u32 *)pkt->udp;
 	return LB_GO_ON;
 truncated:
 	pkt->problem = LB_DROP_TRUNCATED;
 	return LB_GO_ON;
 }
 
-static __always_inline int parse_ipv4(struct packet *pkt)
+static __always_inline int parse_ipv4(struct packet *pkt, struct cursor *cursor)
 {
-	struct iphdr *ip = packet_take(pkt, sizeof(*ip));
+	struct iphdr *ip = cursor_take(cursor, sizeof(*ip));
+	__u8 protocol;
 
 	if (!ip)
 		return LB_DROP_TRUNCATED;
+	protocol = ip->protocol;
 	pkt->ip4 = ip;
-	pkt->protocol = ip->protocol;
+	pkt->protocol = protocol;
 	addr_set_ipv4(&pkt->src, ip->saddr);
 	addr_set_ipv4(&pkt->dst, ip->daddr);
-	if (!protocol_is_balanced(ip->protocol))
+	if (!protocol_is_balanced(protocol))
 		return LB_PASS_PROTOCOL;
 	if (*(__u8 *)ip != 0x45) { /* version 4, five words of header */
 		pkt->problem = *(__u8 *)ip < 0x45 || ip->version != 4 ? LB_DROP_MALFORMED
@@ -56,7 +56,7 @@ static __always_inline int parse_ipv4(struct packet *pkt)
 		pkt->problem = LB_DROP_FRAGMENT;
 		return LB_GO_ON;
 	}
-	return parse_l4(pkt);
+	return parse_l4(pkt, cursor);
 }
 
 /* RFC 8200, section 4: an extension header stands where TCP or UDP would. */
@@ -66,12 +66,12 @@ static __always_inline bool is_ipv6_extension(__u8 next)
 }
 
 /* What stands behind an extension is not looked for: it may be TCP or UDP. */
-static __always_inline int parse_ipv6_extension(struct packet *pkt, __u8 next)
+static __always_inline int parse_ipv6_extension(struct packet *pkt, struct cursor *cursor, __u8 next)
 {
 	__u8 *fragment;
 
 	if (next == IPPROTO_FRAGMENT) {
-		fragment = packet_take(pkt, 8);
+		fragment = cursor_take(cursor, 8);
 		if (!fragment) {
 			pkt->problem = LB_DROP_TRUNCATED;
 			return LB_GO_ON;
@@ -86,40 +86,44 @@ static __always_inline int parse_ipv6_extension(struct packet *pkt, __u8 next)
 		       : LB_PASS_PROTOCOL;
 }
 
-static __always_inline int parse_ipv6(struct packet *pkt)
+static __always_inline int parse_ipv6(struct packet *pkt, struct cursor *cursor)
 {
-	struct ipv6hdr *ip = packet_take(pkt, sizeof(*ip));
+	struct ipv6hdr *ip = cursor_take(cursor, sizeof(*ip));
+	__u8 protocol;
 
 	if (!ip)
 		return LB_DROP_TRUNCATED;
+	protocol = ip->nexthdr;
 	pkt->ip6 = ip;
 	pkt->ipv6 = 1;
-	pkt->protocol = ip->nexthdr;
-	__builtin_memcpy(&pkt->src, &ip->saddr, sizeof(pkt->src));
-	__builtin_memcpy(&pkt->dst, &ip->daddr, sizeof(pkt->dst));
-	if (!protocol_is_balanced(ip->nexthdr))
-		return parse_ipv6_extension(pkt, ip->nexthdr);
+	pkt->protocol = protocol;
+	addr_set_ipv6(&pkt->src, &ip->saddr);
+	addr_set_ipv6(&pkt->dst, &ip->daddr);
+	if (!protocol_is_balanced(protocol))
+		return parse_ipv6_extension(pkt, cursor, protocol);
 	if (ip->version != 6) {
 		pkt->problem = LB_DROP_MALFORMED;
 		return LB_GO_ON;
 	}
-	return parse_l4(pkt);
+	return parse_l4(pkt, cursor);
 }
 
 static __always_inline int packet_parse(struct packet *pkt, void *data, void *data_end)
 {
-	*pkt = (struct packet){ .pos = data, .end = data_end, .bytes = data_end - data,
-				.problem = LB_GO_ON, .slot = ~0U };
+	struct cursor cursor = { data, data_end };
 
-	pkt->eth = packet_take(pkt, sizeof(*pkt->eth));
+	packet_begin(pkt, data_end - data);
+	pkt->eth = cursor_take(&cursor, sizeof(*pkt->eth));
 	if (!pkt->eth)
 		return LB_PASS_NOT_IP;
-	pkt->ip_room = pkt->bytes - sizeof(*pkt->eth);
-	if (pkt->eth->h_proto == bpf_htons(ETH_P_IP))
-		return parse_ipv4(pkt);
-	if (pkt->eth->h_proto == bpf_htons(ETH_P_IPV6))
-		return parse_ipv6(pkt);
-	return LB_PASS_NOT_IP;
+	switch (eth_protocol(pkt->eth)) {
+	case bpf_htons(ETH_P_IP):
+		return parse_ipv4(pkt, &cursor);
+	case bpf_htons(ETH_P_IPV6):
+		return parse_ipv6(pkt, &cursor);
+	default:
+		return LB_PASS_NOT_IP;
+	}
 }
 
 /* Of the IP packet, as its header says. */
@@ -136,7 +140,7 @@ static __always_inline int packet_check(const struct packet *pkt)
 	__u32 header = pkt->ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
 	__u32 total = packet_length(pkt);
 
-	if (total > pkt->ip_room)
+	if (total > pkt->bytes - ETH_HLEN)
 		return LB_DROP_TRUNCATED;
 	if (pkt->is_tcp) {
 		if (pkt->tcp->doff < 5 || header + pkt->tcp->doff * 4 > total)

@@ -8,19 +8,20 @@
 #include "table.bpf.h"
 
 /* Multilinear-HM (Lemire and Kaser, "Strongly universal string hashing is fast", 2014, section 3)
- * over the ten 32-bit words of a flow: whoever does not know the keys cannot aim at a slot. One
- * more multiplication spreads what sequential ports leave as a lattice. */
+ * over the 32-bit words of a flow: whoever does not know the keys cannot aim at a slot. IPv6 has
+ * ten words; IPv4 has four, since the rest of its addresses is the same in all. One more
+ * multiplication spreads what sequential ports leave as a lattice. */
 static __always_inline __u32 flow_hash(const struct lb_settings *set, const struct packet *pkt)
 {
 	const __u64 *key = set->hash_key;
-	__u32 ports = (__u32)pkt->sport << 16 | pkt->dport;
-	__u64 sum = key[0];
+	__u64 sum = key[0] + (key[1] + pkt->ports) * (key[2] + pkt->protocol);
 
-	sum += (key[1] + pkt->src.word[0]) * (key[2] + pkt->src.word[1]);
-	sum += (key[3] + pkt->src.word[2]) * (key[4] + pkt->src.word[3]);
-	sum += (key[5] + pkt->dst.word[0]) * (key[6] + pkt->dst.word[1]);
-	sum += (key[7] + pkt->dst.word[2]) * (key[8] + pkt->dst.word[3]);
-	sum += (key[9] + ports) * (key[10] + pkt->protocol);
+	sum += (key[3] + pkt->src.word[3]) * (key[4] + pkt->dst.word[3]);
+	if (pkt->ipv6) {
+		sum += (key[5] + pkt->src.word[0]) * (key[6] + pkt->src.word[1]);
+		sum += (key[7] + pkt->dst.word[0]) * (key[8] + pkt->dst.word[1]);
+		sum += (key[9] + pkt->src.word[2]) * (key[10] + pkt->dst.word[2]);
+	}
 	sum ^= sum >> 32;
 	sum *= 0x9e3779b97f4a7c15ULL;
 	return sum >> 32;

@@ -7,9 +7,10 @@
 
 static __always_inline bool entry_matches(const struct lb_entry *entry, const struct lb_key *key)
 {
-	return entry->used && entry->addr.quad[0] == key->addr.quad[0] &&
-	       entry->addr.quad[1] == key->addr.quad[1] && entry->port == key->port &&
-	       entry->protocol == key->protocol;
+	const struct lb_entry wanted = { .port = key->port, .protocol = key->protocol, .used = 1 };
+
+	return entry->addr.quad[0] == key->addr.quad[0] &&
+	       entry->addr.quad[1] == key->addr.quad[1] && entry->rest == wanted.rest;
 }
 
 /* The entry of `key` in the half that `word` says is live, or NULL. */

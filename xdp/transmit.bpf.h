@@ -13,16 +13,12 @@ static __always_inline bool device_redirect(__u32 ifindex)
 	return lb_private || bpf_redirect_map(&lb_devices, ifindex, XDP_DROP) == XDP_REDIRECT;
 }
 
-/* Both MACs at once, as they stand in the backend's first two words. */
+/* Both MACs, as they stand in the backend's first two words, by two stores: a packed struct would
+ * be written byte by byte. */
 static __always_inline void macs_write(struct packet *pkt, __u64 first, __u64 second)
 {
-	struct macs {
-		__u64 first;
-		__u32 second;
-	} __attribute__((packed)) *macs = (void *)pkt->eth;
-
-	macs->first = first;
-	macs->second = second;
+	*(__u64 *)pkt->eth = first;
+	*(__u32 *)((void *)pkt->eth + 8) = second;
 }
 
 static __always_inline int backend_send(const struct xdp_md *ctx, struct packet *pkt,

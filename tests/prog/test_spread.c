@@ -172,29 +172,23 @@ static uint32_t word_at(const uint8_t *at)
 	return word;
 }
 
-/* Multilinear-HM over ten words: source and destination as 16 bytes each, both ports (the source
- * in the upper half, each as it stands in the frame), protocol; then one multiplication and the
- * upper half. */
+/* Multilinear-HM over pairs of words: both ports as they stand in the frame and the protocol; the
+ * last words of source and destination; for IPv6 also the first two of each, and then the third of
+ * both. Then one multiplication and the upper half. */
 static uint32_t reference_hash(const uint64_t *key, const struct frame *frame, bool ipv6)
 {
 	const uint8_t *ip = frame->bytes + 14, *l4 = ip + (ipv6 ? 40 : 20);
-	uint8_t addresses[32] = { [10] = 0xff, 0xff, [26] = 0xff, 0xff };
+	const uint8_t *src = ip + (ipv6 ? 8 : 12), *dst = src + (ipv6 ? 16 : 4);
+	size_t last = ipv6 ? 12 : 0;
+	const uint32_t words[10] = {
+		word_at(l4), ip[ipv6 ? 6 : 9],
+		word_at(src + last), word_at(dst + last),
+		word_at(src), word_at(src + 4), word_at(dst), word_at(dst + 4),
+		ipv6 ? word_at(src + 8) : 0, ipv6 ? word_at(dst + 8) : 0,
+	};
 	uint64_t sum = key[0];
-	uint32_t words[10];
-	uint16_t ports[2];
 
-	if (ipv6) {
-		memcpy(addresses, ip + 8, 32);
-	} else {
-		memcpy(addresses + 12, ip + 12, 4);
-		memcpy(addresses + 28, ip + 16, 4);
-	}
-	for (int i = 0; i < 8; i++)
-		words[i] = word_at(addresses + 4 * i);
-	memcpy(ports, l4, 4);
-	words[8] = (uint32_t)ports[0] << 16 | ports[1];
-	words[9] = ip[ipv6 ? 6 : 9];
-	for (int i = 0; i < 10; i += 2)
+	for (int i = 0; i < (ipv6 ? 10 : 4); i += 2)
 		sum += (key[i + 1] + words[i]) * (key[i + 2] + words[i + 1]);
 	sum = (sum ^ sum >> 32) * 0x9e3779b97f4a7c15;
 	return sum >> 32;

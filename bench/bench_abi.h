@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the bench's programs and bench itself share: one run, as a global of the programs. The
+ * packets of a run have one header, of which each flow changes the source address and port. */
+#ifndef BENCH_BENCH_ABI_H
+#define BENCH_BENCH_ABI_H
+
+#include <linux/types.h>
+
+#define BENCH_FRAME_MAX 1514
+
+struct bench_run {
+	__u8 frame[BENCH_FRAME_MAX];	/* what a packet starts from */
+	__u8 ipv6;
+	__u8 varies;			/* flows differ; else the frame is written as it stands */
+	__u32 flow_mask;		/* flows - 1; flows are a power of two, 2^20 at most */
+	__u64 sequence;			/* of the next packet; runs on over all runs */
+	__u64 first, last;		/* of this run: when they pass, the clock is read */
+	__u64 began_ns, ended_ns;
+};
+
+enum bench_target { BENCH_LB, BENCH_BARE, BENCH_EMPTY, BENCH_TARGETS };
+
+#endif
