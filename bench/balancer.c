@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* lbd's life: its config, its start up to READY=1, its end. */
 #include "bench/balancer.h"
 
 #include <errno.h>

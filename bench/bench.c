@@ -110,7 +110,9 @@ static int json_write(const struct report *report, const char *out, struct diag 
 	FILE *file;
 	int err;
 
-	if (!out && readlink("/proc/self/exe", self, sizeof(self) - 1) > 0) {
+	if (!out) {
+		if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
+			return -errno;
 		snprintf(path, sizeof(path), "%s/bench.json", dirname(self));
 		out = path;
 	}
@@ -127,7 +129,7 @@ static int json_write(const struct report *report, const char *out, struct diag 
 
 static int measure(const struct options *options, struct report *report, struct diag *diag)
 {
-	const struct pace rough = { .rounds = 2, .packets = 20000 };
+	const struct pace rough = { .rounds = 1, .packets = 20000 };
 	const struct pace cost = { .rounds = 13, .packets = 1 << 19 };
 	const struct pace flood = { .rounds = 9, .packets = 1 << 19 };
 	struct ground ground;

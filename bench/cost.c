@@ -12,16 +12,17 @@
 #include <string.h>
 
 #include "bench/bench.h"
+#include "bench/run.h"
 #include "bench/scenario.h"
 #include "build/bench/bare.skel.h"
 #include "build/bench/cost.skel.h"
 #include "build/lb.skel.h"
+#include "config/mem.h"
 #include "lb/kernel/sink.h"
 #include "lb/kernel/stats.h"
 #include "lb/model/desired.h"
 
-#define TO_DEVICE     "front-gen" /* redirected to, never sent: test runs do not flush */
-#define CLOCK_RETRIES 3
+#define TO_DEVICE "front-gen" /* redirected to, never sent: test runs do not flush */
 
 enum subject { LB, BARE, EMPTY, HARNESS, SUBJECTS };
 
@@ -167,26 +168,21 @@ static int subject_fd(const struct cost *cost, enum subject subject)
 	}
 }
 
-/* The kernel tells the duration of a repetition in whole nanoseconds, so the driver takes the
- * clock too, at the first packet and after the last. Where the two do not agree, this process had
- * been scheduled out, and the run counts for nothing. */
 static int subject_run(struct cost *cost, enum subject subject, double *ret_ns)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = cost->drivers->bss->run.frame,
-		    .data_size_in = cost->frame_size, .repeat = cost->pace->packets + 1);
 	struct bench_run *run = &cost->drivers->bss->run;
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = run->frame,
+		    .data_size_in = cost->frame_size, .repeat = cost->pace->packets + 1);
+	int tries = 0;
 
-	for (int i = 0; i < CLOCK_RETRIES; i++) {
-		run->first = run->sequence;
-		run->last = run->first + cost->pace->packets;
+	do {
+		run_begin(run, cost->pace->packets);
 		if (bpf_prog_test_run_opts(subject_fd(cost, subject), &options))
 			return -errno;
 		if (subject == LB)
 			cost->lb_packets += options.repeat;
-		*ret_ns = (double)(run->ended_ns - run->began_ns) / cost->pace->packets;
-		if (fabs(*ret_ns - 0.5 - options.duration) <= 1)
-			break;
-	}
+	} while (run_disturbed(run, options.duration) && ++tries < RUN_RETRIES);
+	*ret_ns = run_ns(run);
 	return 0;
 }
 
@@ -230,33 +226,72 @@ static int exits_check(const struct cost *cost, struct diag *diag)
 
 /* ---- figures --------------------------------------------------------------------------------- */
 
-static void figures_add(const struct cost *cost, const struct samples raw[SUBJECTS],
-			struct report *report)
-{
-	struct samples lb = { 0 }, bare = { 0 }, ratio = { 0 }, writing = { 0 };
-	char name[SCENARIO_NAME_MAX];
-	/* It is always the same work: what the others have above the least is the machine's. */
-	double driver = samples_min(&raw[EMPTY]) - samples_min(&raw[HARNESS]);
+struct raw {
+	struct samples subjects[SUBJECTS];
+};
 
-	for (size_t i = 0; i < raw[LB].count; i++) {
-		samples_add(&lb, raw[LB].values[i] - driver);
-		samples_add(&bare, raw[BARE].values[i] - driver);
-		samples_add(&ratio, lb.values[i] / bare.values[i]);
-	}
-	samples_add(&writing, driver);
-	scenario_name(cost->scenario, name);
-	report_add(report, &lb, "ns", "cost.%s.lb", name);
-	report_add(report, &writing, "ns", "cost.%s.writing", name);
-	if (cost->scenario->traffic == TRAFFIC_SERVICE) {
-		report_add(report, &bare, "ns", "cost.%s.bare", name);
-		report_add(report, &ratio, "ratio", "cost.%s.ratio", name);
-	}
+/* How a driver writes its packets (vary.bpf.h). */
+enum shape { IPV4_FLOWS, IPV6_FLOWS, FIXED, SHAPES };
+static const char *const shape_names[SHAPES] = { "ipv4", "ipv6", "fixed" };
+
+static enum shape shape_of(const struct scenario *scenario)
+{
+	if (scenario->traffic > TRAFFIC_OTHER_PORT)
+		return FIXED;
+	return scenario->family == IPV4 ? IPV4_FLOWS : IPV6_FLOWS;
 }
 
-static int rounds_run(struct cost *cost, struct report *report)
+/* What a driver takes for packets of a shape: always the same work, so the least of all rounds of
+ * all scenarios is taken; what others have above it is the machine's. */
+static double driver_ns(const struct raw *raws, enum shape shape)
 {
-	struct samples raw[SUBJECTS] = { 0 };
+	double empty = INFINITY, harness = INFINITY;
 
+	for (size_t i = 0; i < scenario_count; i++) {
+		harness = fmin(harness, samples_min(&raws[i].subjects[HARNESS]));
+		if (shape_of(&scenarios[i]) == shape)
+			empty = fmin(empty, samples_min(&raws[i].subjects[EMPTY]));
+	}
+	return empty - harness;
+}
+
+static void scenario_figures_add(const struct scenario *scenario, const struct raw *raw,
+				 double driver, struct report *report)
+{
+	struct samples lb = { 0 }, bare = { 0 }, ratio = { 0 };
+	char name[SCENARIO_NAME_MAX];
+
+	for (size_t i = 0; i < raw->subjects[LB].count; i++) {
+		samples_add(&lb, raw->subjects[LB].values[i] - driver);
+		samples_add(&bare, raw->subjects[BARE].values[i] - driver);
+		samples_add(&ratio, lb.values[i] / bare.values[i]);
+	}
+	scenario_name(scenario, name);
+	report_add(report, &lb, "ns", "cost.%s.lb", name);
+	if (scenario->traffic != TRAFFIC_SERVICE)
+		return;
+	report_add(report, &bare, "ns", "cost.%s.bare", name);
+	report_add(report, &ratio, "ratio", "cost.%s.ratio", name);
+}
+
+static void figures_add(const struct raw *raws, struct report *report)
+{
+	double drivers[SHAPES];
+
+	for (enum shape shape = 0; shape < SHAPES; shape++) {
+		struct samples writing = { 0 };
+
+		drivers[shape] = driver_ns(raws, shape);
+		samples_add(&writing, drivers[shape]);
+		report_add(report, &writing, "ns", "cost.%s.writing", shape_names[shape]);
+	}
+	for (size_t i = 0; i < scenario_count; i++)
+		scenario_figures_add(&scenarios[i], &raws[i], drivers[shape_of(&scenarios[i])],
+				     report);
+}
+
+static int rounds_run(struct cost *cost, struct raw *raw)
+{
 	for (unsigned int round = 0; round <= cost->pace->rounds; round++)
 		for (enum subject subject = 0; subject < SUBJECTS; subject++) {
 			double ns = 0;
@@ -265,31 +300,41 @@ static int rounds_run(struct cost *cost, struct report *report)
 			if (err)
 				return err;
 			if (round) /* the first one warmed the caches */
-				samples_add(&raw[subject], ns);
+				samples_add(&raw->subjects[subject], ns);
 		}
-	figures_add(cost, raw, report);
 	return 0;
+}
+
+static int scenario_measure(const struct pace *pace, const struct scenario *scenario,
+			    struct raw *raw, struct diag *diag)
+{
+	struct cost cost = { .pace = pace, .scenario = scenario };
+	char name[SCENARIO_NAME_MAX];
+	int err;
+
+	progress("cost", scenario_name(scenario, name));
+	err = cost_open(&cost, diag);
+	if (!err) {
+		err = rounds_run(&cost, raw);
+		if (err)
+			diag_add(diag, NULL, 0, "%s: a test run failed: %s", name,
+				 strerror(-err));
+	}
+	if (!err)
+		err = exits_check(&cost, diag);
+	cost_close(&cost);
+	return err;
 }
 
 int cost_measure(const struct pace *pace, struct report *report, struct diag *diag)
 {
+	struct raw *raws = mem_array(scenario_count, sizeof(*raws));
 	int err = 0;
 
-	for (size_t i = 0; !err && i < scenario_count; i++) {
-		struct cost cost = { .pace = pace, .scenario = &scenarios[i] };
-		char name[SCENARIO_NAME_MAX];
-
-		progress("cost", scenario_name(&scenarios[i], name));
-		err = cost_open(&cost, diag);
-		if (!err) {
-			err = rounds_run(&cost, report);
-			if (err)
-				diag_add(diag, NULL, 0, "%s: a test run failed: %s", name,
-					 strerror(-err));
-		}
-		if (!err)
-			err = exits_check(&cost, diag);
-		cost_close(&cost);
-	}
+	for (size_t i = 0; !err && i < scenario_count; i++)
+		err = scenario_measure(pace, &scenarios[i], &raws[i], diag);
+	if (!err)
+		figures_add(raws, report);
+	free(raws);
 	return err;
 }

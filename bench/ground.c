@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The ground's life. The edge namespace lives in a process of its own, so that lbd can find the
+ * outside one as the namespace of this process, as it finds that of a container. */
 #include "bench/ground.h"
 
 #include <errno.h>

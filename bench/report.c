@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What one run of bench found out, and about which machine. */
 #include "bench/report.h"
 
 #include <stdarg.h>

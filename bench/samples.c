@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Order statistics over a few dozen values: each call sorts a copy. */
 #include "bench/samples.h"
 
 #include <stdlib.h>

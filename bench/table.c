@@ -74,39 +74,68 @@ static void passes_print(const struct report *report, FILE *to)
 
 /* ---- goals ----------------------------------------------------------------------------------- */
 
-/* The worst of the ratios at a million flows: the greatest, or the least. */
-static double worst(const struct report *report, const char *part, bool greatest)
+/* The worst ratio at a million flows: by the medians, and by the best rounds, which is what a
+ * machine would say that has nothing else to do. */
+struct worst {
+	double median, best;
+	bool measured;
+};
+
+static double best_ratio(const struct report *report, const char *name, bool cost)
 {
+	const struct figure *ours, *bare;
+
+	ours = report_find(report, cost ? "cost.%s.lb" : "mpps.%s.lbd", name);
+	bare = report_find(report, cost ? "cost.%s.bare" : "mpps.%s.bare", name);
+	return cost ? ours->least / bare->least : ours->most / bare->most;
+}
+
+/* Costs are the worse the greater they are, Mpps the smaller. */
+static struct worst worst_find(const struct report *report, bool cost)
+{
+	struct worst worst = { 0 };
 	char name[SCENARIO_NAME_MAX];
-	double found = greatest ? 0 : 1e9;
 
 	for (size_t i = 0; i < scenario_count; i++) {
-		const struct figure *figure;
+		const struct figure *ratio;
+		double best;
 
 		if (scenarios[i].traffic != TRAFFIC_SERVICE || scenarios[i].flows != FLOWS_MAX)
 			continue;
-		figure = report_find(report, "%s.%s.ratio", part,
-				     scenario_name(&scenarios[i], name));
-		if (figure && (greatest ? figure->value > found : figure->value < found))
-			found = figure->value;
+		scenario_name(&scenarios[i], name);
+		ratio = report_find(report, "%s.%s.ratio", cost ? "cost" : "mpps", name);
+		if (!ratio)
+			continue;
+		best = best_ratio(report, name, cost);
+		if (!worst.measured || (ratio->value > worst.median) == cost)
+			worst.median = ratio->value;
+		if (!worst.measured || (best > worst.best) == cost)
+			worst.best = best;
+		worst.measured = true;
 	}
-	return found;
+	return worst;
+}
+
+static const char *goal_word(bool by_median, bool by_best)
+{
+	return by_median ? "reached" : by_best ? "reached by the best rounds only" : "missed";
 }
 
 static void goals_print(const struct report *report, FILE *to)
 {
-	double cost = worst(report, "cost", true), mpps = worst(report, "mpps", false);
+	struct worst cost = worst_find(report, true), mpps = worst_find(report, false);
+	double cost_goal = COST_GOAL_LB / COST_GOAL_BARE;
 
 	fputc('\n', to);
-	if (cost > 0)
-		fprintf(to, "1M flows: lb costs at most %.2f times the bare program; the goal is "
-			"%.0f ns where that takes %.0f, %.2f: %s\n", cost, COST_GOAL_LB,
-			COST_GOAL_BARE, COST_GOAL_LB / COST_GOAL_BARE,
-			cost <= COST_GOAL_LB / COST_GOAL_BARE ? "reached" : "missed");
-	if (mpps < 1e9)
-		fprintf(to, "1M flows: lbd passes at least %.2f of the bare program's packets; "
-			"the goal is %.2f: %s\n", mpps, MPPS_GOAL,
-			mpps >= MPPS_GOAL ? "reached" : "missed");
+	if (cost.measured)
+		fprintf(to, "1M flows: lb costs at most %.2f times the bare program (best rounds "
+			"%.2f); goal %.0f ns where that takes %.0f, %.2f: %s\n", cost.median,
+			cost.best, COST_GOAL_LB, COST_GOAL_BARE, cost_goal,
+			goal_word(cost.median <= cost_goal, cost.best <= cost_goal));
+	if (mpps.measured)
+		fprintf(to, "1M flows: lbd passes at least %.2f of the bare program's packets "
+			"(best rounds %.2f); goal %.2f: %s\n", mpps.median, mpps.best, MPPS_GOAL,
+			goal_word(mpps.median >= MPPS_GOAL, mpps.best >= MPPS_GOAL));
 }
 
 /* ---- doubts ---------------------------------------------------------------------------------- */

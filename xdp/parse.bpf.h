@@ -66,7 +66,8 @@ static __always_inline bool is_ipv6_extension(__u8 next)
 }
 
 /* What stands behind an extension is not looked for: it may be TCP or UDP. */
-static __always_inline int parse_ipv6_extension(struct packet *pkt, struct cursor *cursor, __u8 next)
+static __always_inline int parse_ipv6_extension(struct packet *pkt, struct cursor *cursor,
+						__u8 next)
 {
 	__u8 *fragment;
 
