@@ -58,6 +58,9 @@ $(BUILD)/%.skel.h: $(BUILD)/xdp/%.bpf.o
 UNIT	 := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 PROG	 := $(patsubst tests/prog/%.c,$(BUILD)/tests/%,$(wildcard tests/prog/test_*.c))
 PROG_O	 := $(call object,$(filter-out tests/prog/test_%.c,$(wildcard tests/prog/*.c)))
+PATTERN	 := $(call object,$(wildcard tests/net/pattern/*.c))
+MODEL	 := $(patsubst tests/model/%.c,$(BUILD)/tests/%,$(wildcard tests/model/test_*.c))
+MODEL_O	 := $(call object,$(filter-out tests/model/test_%.c,$(wildcard tests/model/*.c)))
 CTL_O	 := $(call object,$(filter-out lb/ctl/lbctl.c,$(LBCTL)))
 
 $(UNIT): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(CTL_O) $(BUILD)/libcommon.a
@@ -68,11 +71,18 @@ $(PROG): $(BUILD)/tests/%: $(BUILD)/obj/tests/prog/%.o $(PROG_O) $(BUILD)/libcom
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) -o $@ $^ $(LIBS) -lcmocka
 
+$(MODEL): $(BUILD)/tests/%: $(BUILD)/obj/tests/model/%.o $(MODEL_O) $(BUILD)/libcommon.a
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) -o $@ $^ $(LIBS) -lcmocka -lpthread
+
+$(BUILD)/pattern: $(PATTERN)
+	$(call say,LINK)$(CC) -o $@ $^
+
 .PHONY: packages tests test
 packages: ## the Debian packages that building and testing need (apt-get, as root)
 	@tests/packages
 
-tests: all $(UNIT) $(PROG) $(BUILD)/lb-bench
+tests: all $(UNIT) $(PROG) $(MODEL) $(BUILD)/pattern $(BUILD)/lb-bench
 
 test: packages ## everything: units, programs, networks, the 6.1 kernel; as root
 	@$(MAKE) --no-print-directory -j2 tests

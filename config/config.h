@@ -16,8 +16,8 @@
 #define CONFIG_VERSION		1
 #define CONFIG_NAME_MAX		64	/* bytes of a name, with the final NUL */
 #define CONFIG_WEIGHT_MAX	65535
-#define CONFIG_SERVICES_MAX	4096
-#define CONFIG_BACKENDS_MAX	32768	/* over all services; a backend counts once a family */
+#define CONFIG_SERVICES_MAX	4095
+#define CONFIG_BACKENDS_MAX	32767	/* over all services; a backend counts once a family */
 #define CONFIG_VIP_PORTS_MAX	32768	/* vip:port pairs, ranges expanded, over all services */
 #define CONFIG_RING_MIN		1021	/* slots of an automatic ring at the least */
 #define CONFIG_RING_PER_BACKEND	100	/* slots an automatic ring has for each backend */

@@ -32,19 +32,19 @@ static const struct schema_word hash_words[] = {
 	{ .word = "5tuple" }, { "source", LATER }, { 0 },
 };
 static const struct schema_word track_words[] = {
-	{ .word = "moves" }, { "always", LATER }, { 0 },
+	{ .word = "moves" }, { .word = "always" }, { 0 },
 };
 static const struct schema_word when_down_words[] = {
-	{ .word = "drop" }, { "reject", LATER }, { "all", LATER }, { 0 },
+	{ .word = "drop" }, { "reject", LATER }, { .word = "all" }, { 0 },
 };
 static const struct schema_word on_down_words[] = {
-	{ .word = "keep" }, { "cut", LATER }, { 0 },
+	{ .word = "keep" }, { .word = "cut" }, { 0 },
 };
 static const struct schema_word state_words[] = {
 	{ .word = "up" }, { .word = "drain" }, { .word = "off" }, { 0 },
 };
 static const struct schema_word check_words[] = {
-	{ .word = "none" }, { "tcp", LATER }, { "http", LATER },
+	{ .word = "none" }, { .word = "tcp" }, { .word = "http" },
 	{ "https", LATER }, { "dns", LATER }, { "exec", LATER }, { 0 },
 };
 
@@ -94,14 +94,14 @@ const struct schema_key schema_keys[] = {
 	  .fallback = "auto", .flaw = FLAW_RING,
 	  .help = "slots of a ring; auto: the smallest prime at least 100 a backend and 1021" },
 	{ OF_SERVICE, "min_up", SCHEMA_INTEGER, .min = 1, .max = CONFIG_BACKENDS_MAX,
-	  .fallback = "1", .later = true,
+	  .fallback = "1",
 	  .help = "backends that must be up for the service to be up" },
 	{ OF_SERVICE, "when_down", SCHEMA_WORD, .words = when_down_words, .fallback = "drop",
 	  .help = "what a service that is down does with new flows" },
 	{ OF_SERVICE, "on_down", SCHEMA_WORD, .words = on_down_words, .fallback = "keep",
 	  .help = "what a failed check does to live flows" },
-	{ OF_SERVICE, "idle_timeout", SCHEMA_TIME, .min = SECONDS(1), .max = HOURS(168),
-	  .fallback = "135m", .later = true,
+	{ OF_SERVICE, "idle_timeout", SCHEMA_TIME, .min = SECONDS(1), .max = HOURS(8),
+	  .fallback = "135m",
 	  .help = "silence after which a flow may be forgotten while its slot is moving" },
 	{ OF_SERVICE, "load", SCHEMA_UNREAD, .later = true,
 	  .help = "weights that follow the containers' own load" },
@@ -124,12 +124,12 @@ const struct schema_key schema_keys[] = {
 	  .fallback = "100", .help = "share of new flows, relative to the others; 0: none" },
 	{ OF_BACKEND, "state", SCHEMA_WORD, .words = state_words, .fallback = "up",
 	  .help = "in use, without new flows until drain ends, or off" },
-	{ OF_BACKEND, "backup", SCHEMA_BOOL, .fallback = "false", .later = true,
+	{ OF_BACKEND, "backup", SCHEMA_BOOL, .fallback = "false",
 	  .help = "whether it is used only when no other can be" },
 	{ OF_BACKEND, "drain", SCHEMA_TIME, .max = HOURS(720), .fallback = "5m",
 	  .help = "how long live flows go on after new ones stopped" },
 	{ OF_BACKEND, "slow_start", SCHEMA_TIME, .max = HOURS(24), .fallback = "0s",
-	  .later = true, .help = "time in which a backend that came up gets its full share" },
+	  .help = "time in which a backend that came up gets its full share" },
 	{ OF_BACKEND, "check", SCHEMA_GROUP, .opens = IN_CHECK,
 	  .help = "how it is found out whether the backend is well" },
 	{ OF_BACKEND, "mac", SCHEMA_MAC, .help = "next hop's MAC instead of looking it up" },
@@ -142,7 +142,7 @@ const struct schema_key schema_keys[] = {
 	{ OF_BACKEND, "network", SCHEMA_STRING, .later = true, .flaw = FLAW_BACKENDS,
 	  .help = "which network of a container that has several" },
 
-	{ IN_CHECK, "type", SCHEMA_WORD, .words = check_words, .fallback = "none",
+	{ IN_CHECK, "type", SCHEMA_WORD, .words = check_words, .fallback = "tcp",
 	  .help = "what is tried; udp and quic have none unless told" },
 	{ IN_CHECK, "every", SCHEMA_TIME, .min = 100, .max = HOURS(24), .fallback = "2s",
 	  .help = "time from one check to the next" },

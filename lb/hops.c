@@ -108,6 +108,65 @@ static size_t fronts_of(const struct manager *manager, const struct config *conf
 	return count;
 }
 
+/* ---- next hops that stay -------------------------------------------------------------------- */
+
+static const struct net_neighbour *neighbour_find(const struct net_view *view, unsigned int via,
+						  const struct addr *addr)
+{
+	for (size_t i = 0; i < view->neighbour_count; i++)
+		if (view->neighbours[i].ifindex == via &&
+		    addr_equal(&view->neighbours[i].addr, addr))
+			return &view->neighbours[i];
+	return NULL;
+}
+
+/* The row of the actual state that packets for this address are sent by. */
+static const struct backend *row_in_use(const struct manager *manager, const struct addr *addr)
+{
+	for (size_t s = 0; s < manager->actual->service_count; s++)
+		for (size_t b = 0; b < manager->actual->services[s].backend_count; b++) {
+			const struct backend *row = &manager->actual->services[s].backends[b];
+
+			if (row->has_hop && !row->gone && addr_equal(&row->identity.address, addr))
+				return row;
+		}
+	return NULL;
+}
+
+/* A neighbour can be forgotten without being lost: somebody flushed the table, we have it asked
+ * anew, or a bridge took another MAC because a port left it, and with that all its neighbours are
+ * flushed. Until the kernel has found out, who was there is taken to be there still, for without a
+ * next hop his flows would be lost; once nobody has answered he is gone. A device that is gone or
+ * down is nobody's next hop. */
+static bool hop_stays(const struct manager *manager, const struct config_backend *backend,
+		      const struct addr *addr, struct next_hop *hop)
+{
+	const struct backend *before = row_in_use(manager, addr);
+	const struct net_link *via = net_view_link(&manager->view, hop->via), *link;
+	const struct net_neighbour *neighbour;
+	const unsigned char *mac = backend->mac;
+
+	if (!before || !via || !via->up)
+		return false;
+	link = net_view_link(&manager->view, before->hop.ifindex);
+	if (!link || !link->up || strcmp(link->name, before->hop.device) ||
+	    (link != via && link->master != via->ifindex))
+		return false;
+	neighbour = neighbour_find(&manager->view, via->ifindex, &hop->neighbour);
+	if (neighbour && neighbour->failed)
+		return false;
+	if (!backend->has_mac)
+		mac = neighbour && neighbour->usable ? neighbour->mac : before->hop.dst_mac;
+	hop->ifindex = link->ifindex;
+	memcpy(hop->device, link->name, sizeof(hop->device));
+	memcpy(hop->dst_mac, mac, sizeof(hop->dst_mac));
+	memcpy(hop->src_mac, via->mac, sizeof(hop->src_mac));
+	hop->local = before->hop.local;
+	return true;
+}
+
+/* ---- the rows of a config ------------------------------------------------------------------- */
+
 static int row_hop_find(struct manager *manager, const struct config_backend *backend, int family,
 			const unsigned int *fronts, size_t front_count, struct row_hop *ret_hop)
 {
@@ -119,7 +178,7 @@ static int row_hop_find(struct manager *manager, const struct config_backend *ba
 	err = next_hop_find(&manager->view, addr, &route, err,
 			    backend->has_mac ? backend->mac : NULL, backend->interface, fronts,
 			    front_count, &ret_hop->hop, ret_hop->reason);
-	ret_hop->known = !err;
+	ret_hop->known = !err || hop_stays(manager, backend, addr, &ret_hop->hop);
 	return err;
 }
 
@@ -190,16 +249,6 @@ int hops_find(struct manager *manager, const struct config *config, bool touch,
 }
 
 /* ---- neighbours ----------------------------------------------------------------------------- */
-
-static const struct net_neighbour *neighbour_find(const struct net_view *view, unsigned int via,
-						  const struct addr *addr)
-{
-	for (size_t i = 0; i < view->neighbour_count; i++)
-		if (view->neighbours[i].ifindex == via &&
-		    addr_equal(&view->neighbours[i].addr, addr))
-			return &view->neighbours[i];
-	return NULL;
-}
 
 /* Those that we have asked the kernel to keep resolved. */
 struct neighbour_state {

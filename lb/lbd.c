@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -19,7 +20,7 @@
 #include "lb/version.h"
 #include "lb/watch/netlink.h"
 
-#define SETTLE_USEC   20000 /* changes of the network come in bursts */
+#define BURST_USEC    20000 /* changes of the network come in bursts */
 #define RESYNC_SEC    30    /* against what no message told */
 
 static const char help_text[] =
@@ -61,10 +62,28 @@ static void reconcile(struct manager *manager)
 	trouble_tell(manager, &diag);
 }
 
+void manager_wake(struct manager *manager)
+{
+	struct timeval soon = { .tv_usec = BURST_USEC };
+
+	if (manager->burst_timer && !evtimer_pending(manager->burst_timer, NULL))
+		evtimer_add(manager->burst_timer, &soon);
+}
+
 static void on_settled(evutil_socket_t fd, short what, void *data)
 {
 	(void)fd, (void)what;
 	reconcile(data);
+}
+
+/* Slots settle, and what time alone changes (the end of a drain, a slow start) is planned. */
+static void on_second(evutil_socket_t fd, short what, void *data)
+{
+	struct manager *manager = data;
+
+	(void)fd, (void)what;
+	if (!manager->unloaded)
+		manager_settle(manager);
 }
 
 static void on_resync(evutil_socket_t fd, short what, void *data)
@@ -77,11 +96,10 @@ static void on_resync(evutil_socket_t fd, short what, void *data)
 static void on_net(evutil_socket_t fd, short what, void *data)
 {
 	struct manager *manager = data;
-	struct timeval soon = { .tv_usec = SETTLE_USEC };
 
 	(void)fd, (void)what;
-	if (net_drain(manager->net) && !evtimer_pending(manager->settle_timer, NULL))
-		evtimer_add(manager->settle_timer, &soon);
+	if (net_drain(manager->net))
+		manager_wake(manager);
 }
 
 static void on_hangup(evutil_socket_t fd, short what, void *data)
@@ -106,16 +124,19 @@ static void on_end(evutil_socket_t fd, short what, void *data)
 
 static int events_add(struct manager *manager)
 {
-	struct timeval resync = { .tv_sec = RESYNC_SEC };
+	struct timeval resync = { .tv_sec = RESYNC_SEC }, second = { .tv_sec = 1 };
 	static const int ends[] = { SIGTERM, SIGINT };
 	struct event *signal_event;
 
-	manager->settle_timer = evtimer_new(manager->loop, on_settled, manager);
+	manager->burst_timer = evtimer_new(manager->loop, on_settled, manager);
 	manager->net_event = event_new(manager->loop, net_fd(manager->net), EV_READ | EV_PERSIST,
 				       on_net, manager);
 	manager->resync_timer = event_new(manager->loop, -1, EV_PERSIST, on_resync, manager);
-	if (!manager->settle_timer || !manager->net_event || !manager->resync_timer)
+	manager->motion_timer = event_new(manager->loop, -1, EV_PERSIST, on_second, manager);
+	if (!manager->burst_timer || !manager->net_event || !manager->resync_timer ||
+	    !manager->motion_timer)
 		return -ENOMEM;
+	event_add(manager->motion_timer, &second);
 	event_add(manager->net_event, NULL);
 	event_add(manager->resync_timer, &resync);
 	for (int i = 0; i < 2; i++) {
@@ -203,6 +224,18 @@ static int options_read(int argc, char **argv, struct options *options)
 	return 0;
 }
 
+/* Every check holds a descriptor while it runs: the soft limit of 1024 is for programs that use
+ * select(2). */
+static void descriptors_allow(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int run(struct manager *manager)
 {
 	_cleanup_diag_ struct diag diag = { 0 };
@@ -232,12 +265,14 @@ int main(int argc, char **argv)
 {
 	struct options options = { .config = "/etc/edgelb/lb.conf", .state = "/var/lib/edgelb" };
 	_cleanup_diag_ struct diag diag = { 0 };
+	struct event_base *loop;
 	struct manager *manager;
 	int status = options_read(argc, argv, &options);
 
 	if (status)
 		return status;
 	signal(SIGPIPE, SIG_IGN);
+	descriptors_allow();
 	setvbuf(stderr, NULL, _IOLBF, 0);
 	libbpf_set_print(on_libbpf);
 	libxdp_set_print(on_libxdp);
@@ -245,13 +280,13 @@ int main(int argc, char **argv)
 		log_error("must be started as root");
 		return 1;
 	}
-	if (manager_start(&options, &manager, &diag)) {
+	loop = event_base_new();
+	if (!loop || manager_start(&options, loop, &manager, &diag)) {
 		log_diag(LOG_ERR, &diag);
 		return 1;
 	}
 	log_diag(LOG_WARNING, &diag);
-	manager->loop = event_base_new();
-	status = manager->loop ? run(manager) : 1;
+	status = run(manager);
 	manager_stop(manager);
 	return status;
 }

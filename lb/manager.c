@@ -15,6 +15,7 @@
 #include "lb/kernel/sink.h"
 #include "lb/kernel/stats.h"
 #include "lb/log.h"
+#include "lb/watch/health.h"
 #include "lb/watch/netlink.h"
 
 #define PIN_DEFAULT    "/sys/fs/bpf/edgelb"
@@ -42,6 +43,7 @@ static int seed_keep(const char *dir, uint64_t ret_keys[LB_HASH_KEYS], struct di
 	char path[4096], seed[33];
 	unsigned char random[16];
 	FILE *file;
+	int fd;
 
 	snprintf(path, sizeof(path), "%s/hash_seed", dir);
 	file = fopen(path, "re");
@@ -56,7 +58,8 @@ static int seed_keep(const char *dir, uint64_t ret_keys[LB_HASH_KEYS], struct di
 		return -EIO;
 	for (size_t i = 0; i < sizeof(random); i++)
 		snprintf(seed + 2 * i, 3, "%02x", random[i]);
-	file = fopen(path, "wxe");
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	file = fd < 0 ? NULL : fdopen(fd, "w");
 	if (!file || fprintf(file, "%s\n", seed) < 0 || fclose(file)) {
 		int err = -errno;
 
@@ -108,7 +111,7 @@ static int kernel_open(struct manager *manager, const struct config *config, str
 
 	if (err)
 		return err;
-	err = dataplane_count_losses(manager->dataplane);
+	err = dataplane_count_losses(manager->dataplane, diag);
 	if (err)
 		log_warning("frames lost behind a redirect are not counted: %s", strerror(-err));
 	err = state_recover(manager->dataplane, &manager->actual);
@@ -119,7 +122,16 @@ static int kernel_open(struct manager *manager, const struct config *config, str
 	return programs_refresh(manager, config->exclusive, diag);
 }
 
-int manager_start(const struct options *options, struct manager **ret_manager, struct diag *diag)
+/* Results come in bursts too: a rack that loses its power is one plan. */
+static void on_health(void *data)
+{
+	struct manager *manager = data;
+
+	manager_wake(manager);
+}
+
+int manager_start(const struct options *options, struct event_base *loop,
+		  struct manager **ret_manager, struct diag *diag)
 {
 	const struct reload first = { 0 };
 	struct manager *manager = calloc(1, sizeof(*manager));
@@ -129,6 +141,7 @@ int manager_start(const struct options *options, struct manager **ret_manager, s
 	if (!manager)
 		return -ENOMEM;
 	manager->options = *options;
+	manager->loop = loop;
 	err = config_load(options->config, &config, diag);
 	if (!err) {
 		manager->pin = first_of(options->pin, config->tuning_pin, PIN_DEFAULT);
@@ -137,6 +150,12 @@ int manager_start(const struct options *options, struct manager **ret_manager, s
 	}
 	if (!err)
 		err = kernel_open(manager, config, diag);
+	if (!err)
+		err = health_open(loop, on_health, manager, &manager->health);
+	if (!err)
+		err = checks_set(manager, config);
+	if (!err)
+		checks_assume(manager);
 	if (!err)
 		err = manager_start_config(manager, &first, diag);
 	if (err) {
@@ -151,6 +170,7 @@ void manager_stop(struct manager *manager)
 {
 	if (!manager)
 		return;
+	health_close(manager->health);
 	dataplane_close(manager->dataplane);
 	state_free(manager->actual);
 	net_view_clear(&manager->view);

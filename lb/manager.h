@@ -23,7 +23,7 @@ struct manager {
 	struct options options;
 	char *pin, *socket;		/* in use: command line, config, built in */
 	struct event_base *loop;
-	struct event *net_event, *settle_timer, *resync_timer;
+	struct event *net_event, *burst_timer, *resync_timer, *motion_timer;
 
 	struct config *config;		/* in use */
 	char *text;			/* what it was read from */
@@ -41,6 +41,8 @@ struct manager {
 	struct neighbour_state *neighbours;
 	size_t neighbour_count;
 
+	struct health *health;
+
 	struct dataplane *dataplane;
 	struct state *actual;
 	char *trouble;			/* what the last reconciling could not do; told once */
@@ -48,7 +50,8 @@ struct manager {
 };
 
 /* Everything up to the first tables. Returns 0 or -errno with sentences in diag. */
-int manager_start(const struct options *options, struct manager **ret_manager, struct diag *diag);
+int manager_start(const struct options *options, struct event_base *loop,
+		  struct manager **ret_manager, struct diag *diag);
 void manager_stop(struct manager *manager); /* the data plane goes on */
 
 struct reload {
@@ -86,12 +89,30 @@ int manager_override_reset(struct manager *manager, const char *service, const c
 
 int manager_unload(struct manager *manager, struct diag *diag);
 
+/* Has manager_reconcile() called soon, once for all that happens until then. */
+void manager_wake(struct manager *manager);
+
+/* Settles what has come to rest, and ends drains that nobody needs any more. */
+void manager_settle(struct manager *manager);
+
 /* Looks for what no message tells: hooks of lb_reply that somebody removed are not in the actual
  * state any more, so that the next reconciling puts them back. */
 void manager_recheck(struct manager *manager);
 
 /* Brings the kernel up to date with the sources now. */
 int manager_reconcile(struct manager *manager, struct diag *diag);
+
+/* ---- lb/checks.c: what the checks say -------------------------------------------------------- */
+
+/* Checks the backends of this config from now on. */
+int checks_set(struct manager *manager, const struct config *config);
+
+/* Tells the checks what was known of the recovered state's backends before the restart. */
+void checks_assume(struct manager *manager);
+
+/* One result for each row; the caller frees it. A row that was never checked is down, or, for a
+ * hopeful reader, up. NULL: no memory. */
+struct row_health *checks_read(struct manager *manager, const struct config *config, bool hopeful);
 
 /* ---- lb/hops.c: next hops of every row of a config ------------------------------------------- */
 

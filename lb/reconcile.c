@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lb/kernel/attach.h"
+#include "lb/kernel/settle.h"
 #include "lb/kernel/sink.h"
 #include "lb/log.h"
 #include "lb/manager.h"
@@ -13,31 +14,52 @@
 
 #define SETTLE_MS 1000 /* for neighbours that nobody has asked for yet */
 
+static uint64_t boottime_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
+}
+
 static int wanted_make(struct manager *manager, struct config *config, bool touch,
 		       struct state **ret_wanted)
 {
 	struct sources sources = { .config = config, .overrides = &manager->overrides,
 				   .view = &manager->view };
+	struct row_health *health;
 	struct row_hop *hops;
 	int err = hops_find(manager, config, touch, &hops);
 
 	if (err)
 		return err;
+	health = checks_read(manager, config, !touch);
+	if (!health) {
+		free(hops);
+		return -ENOMEM;
+	}
 	sources.hops = hops;
+	sources.health = health;
+	sources.now_ms = boottime_ms();
 	if (config->hash_seed)
 		hash_keys_of(config->hash_seed, sources.hash_key);
 	else
 		memcpy(sources.hash_key, manager->hash_key, sizeof(sources.hash_key));
 	err = desired(&sources, manager->actual, ret_wanted);
 	free(hops);
+	free(health);
 	return err;
 }
 
 static int plan_of(struct manager *manager, struct state *wanted, struct plan **ret_plan,
 		   struct diag *diag)
 {
-	return diff(manager->actual, wanted, manager->dataplane->slots,
-		    manager->dataplane->max_slots, ret_plan, diag);
+	struct kernel_view kernel = { .slots = manager->dataplane->slots,
+				      .max_slots = manager->dataplane->max_slots,
+				      .backend_info = manager->dataplane->backend_info,
+				      .now_ms = boottime_ms() };
+
+	return diff(manager->actual, wanted, &kernel, ret_plan, diag);
 }
 
 static int plan_make(struct manager *manager, struct config *config, bool touch,
@@ -65,7 +87,9 @@ static void backend_tell(const struct service *service, const struct backend *be
 {
 	char addr[ADDR_TEXT_MAX];
 
-	if (before && before->state == now->state && !strcmp(before->reason, now->reason))
+	/* A state that was read back from the tables has no reason; it was told by the last lbd. */
+	if (before && before->state == now->state &&
+	    (!before->reason[0] || !strcmp(before->reason, now->reason)))
 		return;
 	log_notice("backend %s/%s %s: %s → %s%s%s", service->name, now->name,
 		   addr_format(&now->identity.address, addr),
@@ -109,20 +133,35 @@ static void plan_tell(const struct plan *plan)
 
 /* ---- applying ------------------------------------------------------------------------------- */
 
-/* On success the wanted state is the actual one, and the plan's pointers into the old one end. */
-static int wanted_apply(struct manager *manager, struct state *wanted, const struct plan *plan,
-			preview_visitor *visit, void *data, struct diag *diag)
+/* What was seen of motion belongs to the service, whatever its config says. */
+static void motion_take(const struct manager *manager, struct state *wanted)
 {
-	struct preview done = { .config = wanted->config, .wanted = wanted,
-				.plan = (struct plan *)plan };
+	for (size_t s = 0; s < wanted->service_count; s++) {
+		struct service *service = &wanted->services[s];
+		const struct service *old = state_service(manager->actual, service->name);
+
+		service->moving = slots_moving(manager->dataplane, service);
+		service->moving_since_ms = old ? old->moving_since_ms : 0;
+		if (service->moving && !service->moving_since_ms)
+			service->moving_since_ms = boottime_ms();
+	}
+}
+
+/* On success the wanted state is the actual one. `visit` is told what was promised while the old
+ * state, which the promise points into, is still there. */
+static int wanted_apply(struct manager *manager, struct state *wanted, const struct plan *plan,
+			const struct preview *promised, preview_visitor *visit, void *data,
+			struct diag *diag)
+{
 	int err = plan_apply(manager->dataplane, plan, wanted, diag);
 
 	if (err)
 		return err;
 	plan_tell(plan);
 	changes_tell(manager->actual, wanted);
+	motion_take(manager, wanted);
 	if (visit)
-		visit(&done, data);
+		visit(promised, data);
 	state_free(manager->actual);
 	manager->actual = wanted;
 	return 0;
@@ -146,6 +185,33 @@ static void fronts_check(struct manager *manager)
 			actual->fronts[kept++] = actual->fronts[i];
 	}
 	actual->front_count = kept;
+}
+
+void manager_settle(struct manager *manager)
+{
+	uint64_t now_ms = boottime_ms();
+	bool dirty = manager->actual->next_ms && now_ms >= manager->actual->next_ms;
+	_cleanup_diag_ struct diag diag = { 0 };
+
+	for (size_t s = 0; s < manager->actual->service_count; s++) {
+		struct service *service = &manager->actual->services[s];
+		uint32_t before = service->moving;
+
+		service->moving = settle(manager->dataplane, service);
+		if (service->moving && !service->moving_since_ms)
+			service->moving_since_ms = now_ms;
+		if (!service->moving) {
+			if (before)
+				log_notice("service %s: moving → settled after %llu s",
+					   service->name,
+					   (unsigned long long)(now_ms - service->moving_since_ms) /
+						   1000);
+			service->moving_since_ms = 0;
+		}
+		dirty |= drains_end(manager->dataplane, service);
+	}
+	if (dirty && manager_reconcile(manager, &diag))
+		log_diag(LOG_WARNING, &diag);
 }
 
 void manager_recheck(struct manager *manager)
@@ -189,7 +255,7 @@ static int changes_follow(struct manager *manager, bool new_fronts, struct diag 
 	}
 	err = plan_of(manager, wanted, &plan, diag);
 	if (!err) {
-		err = wanted_apply(manager, wanted, plan, NULL, NULL, diag);
+		err = wanted_apply(manager, wanted, plan, NULL, NULL, NULL, diag);
 		plan_free(plan);
 	}
 	if (err)
@@ -326,7 +392,8 @@ static void config_take(struct manager *manager, struct config *config,
 	manager->config = config;
 	manager->source = reload->previous ? "previous" : reload->text ? "once" : "-c";
 	clock_gettime(CLOCK_REALTIME, &manager->loaded);
-	log_notice("config %s: loaded (%zu services)", name, config->service_count);
+	log_notice("config %s: loaded, %zu service%s", name, config->service_count,
+		   config->service_count == 1 ? "" : "s");
 	free(name);
 }
 
@@ -355,29 +422,30 @@ static int config_apply(struct manager *manager, const struct reload *reload, bo
 {
 	struct preview preview = { 0 };
 	char *text = reload_text(manager, reload);
+	struct state *wanted = NULL;
+	struct plan *plan = NULL;
 	int err = manager_preview(manager, reload, &preview, diag);
 
 	if (!err && !may_break)
 		err = breaks_vet(preview.plan, reload, diag);
-	if (err)
-		goto fail;
-	/* Now with leave to touch: what was promised may turn out otherwise. */
-	plan_free(preview.plan);
-	state_free(preview.wanted);
-	preview.plan = NULL;
-	preview.wanted = NULL;
-	err = plan_make(manager, preview.config, true, &preview.wanted, &preview.plan, diag);
+	/* Now with leave to touch, and without hope for backends that were never checked. */
 	if (!err)
-		err = wanted_apply(manager, preview.wanted, preview.plan, visit, data, diag);
-	if (err)
-		goto fail;
-	plan_free(preview.plan);
+		err = plan_make(manager, preview.config, true, &wanted, &plan, diag);
+	if (!err)
+		err = wanted_apply(manager, wanted, plan, &preview, visit, data, diag);
+	if (err) {
+		plan_free(plan);
+		state_free(wanted);
+		preview_clear(&preview);
+		free(text);
+		return err;
+	}
+	plan_free(plan);
 	config_take(manager, preview.config, reload, text);
-	return 0;
-fail:
+	preview.config = NULL;
 	preview_clear(&preview);
-	free(text);
-	return err;
+	checks_set(manager, manager->config);
+	return 0;
 }
 
 int manager_reload(struct manager *manager, const struct reload *reload, preview_visitor *visit,
@@ -426,6 +494,7 @@ static int overrides_take(struct manager *manager, struct overrides *wanted, str
 		return err;
 	}
 	manager->overrides = *wanted;
+	checks_set(manager, manager->config);
 	err = manager_reconcile(manager, diag);
 	if (!err) {
 		overrides_clear(&before);

@@ -12,7 +12,7 @@
 
 #include "lb_verdicts.h"
 
-#define LB_LAYOUT_VERSION	1
+#define LB_LAYOUT_VERSION	2
 
 #define LB_MAX_SERVICES		4096	/* ids 1 to 4095 */
 #define LB_MAX_BACKENDS		32768	/* ids 1 to 32767; one backend has one id a family */
@@ -45,9 +45,13 @@ struct lb_settings {
 	__u64 services;	/* word of lb_services; flag: some service takes any port */
 	__u64 replies;	/* word of lb_replies; flag: some backend behind NAT is on another host */
 	__u64 hash_key[LB_HASH_KEYS]; /* keys of the flow hash, made from tuning.hash_seed */
-	__u64 _reserved[3];
+	__u32 record_mask;	/* buckets of lb_records, less one: they are a power of two */
+	__u32 test_clock;	/* ticks; read only by programs loaded with lb_test_clock */
+	__u64 _reserved[2];
+	__u64 record_key[LB_HASH_KEYS]; /* keys of the records' hash, of this host alone */
+	__u64 _reserved2[5];
 };
-_Static_assert(sizeof(struct lb_settings) == 128, "lb_settings is 128 bytes");
+_Static_assert(sizeof(struct lb_settings) == 256, "lb_settings is 256 bytes");
 
 /* ---- service and reply tables: collision-free ----------------------------------------------- */
 
@@ -69,13 +73,16 @@ struct lb_key {
 };
 _Static_assert(sizeof(struct lb_key) == 24, "lb_key is 24 bytes");
 
+#define LB_ENTRY_USED	1
+#define LB_ENTRY_TRACK	2	/* track = "always": records for all packets of the service */
+
 struct lb_entry {		/* two of them fill a cache line */
 	union lb_addr addr;
 	union {
 		struct {
 			__be16 port;
 			__u8 protocol;
-			__u8 used;	/* 1; 0 in an empty entry */
+			__u8 used;	/* LB_ENTRY_*; 0 in an empty entry */
 		};
 		__u32 rest;	/* the three, to be compared at once */
 	};
@@ -117,14 +124,75 @@ static inline __attribute__((always_inline)) __u32 lb_table_position(__u64 hash,
 
 /* ---- slots ---------------------------------------------------------------------------------- */
 
-/* A slot is one word: owner in bits 0 to 31, previous in 32 to 62, moving in 63. A settled slot
- * has previous 0 and moving 0, so its word is its owner's id. The daemon writes it with one
- * aligned 8-byte store, the program reads it once. */
+/* A slot is one word: owner in bits 0 to 31, previous in 32 to 47, the motion's epoch in 48 to 62,
+ * moving in 63. A settled slot has only its owner, so its word is the owner's id. The daemon
+ * writes it with one aligned 8-byte store and the program reads it once: what it says belongs
+ * together. */
 #define LB_SLOT(owner, previous, moving)                                                          \
 	((__u64)(__u32)(owner) | ((__u64)(previous) << 32) | ((__u64)!!(moving) << 63))
 #define LB_SLOT_OWNER(word)	((__u32)(word))
-#define LB_SLOT_PREVIOUS(word)	((__u32)((word) >> 32) & 0x7fffffff)
+#define LB_SLOT_PREVIOUS(word)	((__u32)((word) >> 32) & 0xffff)
+#define LB_SLOT_EPOCH(word)	((__u32)((word) >> 48) & 0x7fff)
+#define LB_SLOT_EPOCH_BITS(epoch) ((__u64)((epoch) & 0x7fff) << 48)
 #define LB_SLOT_MOVING(word)	((word) >> 63)
+_Static_assert(LB_MAX_BACKENDS <= 1 << 16, "an id fits into a slot's previous");
+
+/* Beside each slot, what only a moving one is asked for. The program stamps the clock whenever a
+ * packet goes to another than the owner; the daemon settles a slot whose clock has stood still
+ * for longer than any record lives. The epoch counts the motions and is part of a record's tag, so
+ * that nothing recorded in one motion can speak in the next. A packet takes it from the word, for
+ * the slot may have settled, or set off again, since that was read; from here only where the slot
+ * is at rest and its service tracks always, whose epoch stays. */
+struct lb_clock {
+	__u32 clock;		/* ticks */
+	__u32 epoch;		/* of the last motion */
+};
+_Static_assert(sizeof(struct lb_clock) == 8, "lb_clock is one word");
+
+#define LB_TICK_SHIFT	30	/* a tick is 2^30 ns of CLOCK_MONOTONIC: about 1.07 s */
+#define LB_MARGIN_TICKS	4	/* above a CPU that lags and a clock that is coarse */
+
+/* ---- records: flows of moving slots ---------------------------------------------------------- */
+
+/* A bucket is one cache line. An entry is one word, changed by compare-and-swap only: tag in bits
+ * 32 to 63, backend in 17 to 31, state in 15 and 16, time of the last packet in 0 to 14 (ticks,
+ * modulo 2^15: 9.7 hours). 0 is an empty entry.
+ *
+ * The time may wrap: within one motion an entry that silent belongs to a flow that is long
+ * forgotten, and it can at worst send the next flow of the same addresses and ports where it
+ * points; the epoch keeps it from speaking in another motion.
+ *
+ * Two flows of one bucket with one tag are taken for one: for a packet without a record of its
+ * own the chance is 6 / 2^32 (six entries a bucket), and it costs that flow its backend.
+ *
+ * SYNs may take the last two places only, so that no flood of them takes those of confirmed flows;
+ * a record that is confirmed moves to the first four if one is free. An embryonic record keeps its
+ * initial sequence number in the word beside, with 32 more bits of the hash, since the two words
+ * are not written at once. */
+#define LB_BUCKET_PLACES	6
+#define LB_BUCKET_CONFIRMED	4	/* places 0 to 3 are for confirmed records only */
+#define LB_BUCKETS_LOG2		19	/* 32 MiB: of a million flows 0.5% find no room */
+
+struct lb_bucket {
+	__u64 entry[LB_BUCKET_PLACES];
+	/* Of places 4 and 5: the ISN, and the other half of the tag. */
+	__u64 syn[LB_BUCKET_PLACES - LB_BUCKET_CONFIRMED];
+};
+_Static_assert(sizeof(struct lb_bucket) == 64, "lb_bucket is one cache line");
+
+enum lb_record_state { LB_RECORD_EMBRYONIC = 1, LB_RECORD_CONFIRMED, LB_RECORD_CLOSING };
+
+#define LB_RECORD(tag, backend, state, time)                                                      \
+	((__u64)(tag) << 32 | (__u64)(backend) << 17 | (__u64)(state) << 15 | ((time) & 0x7fff))
+#define LB_RECORD_TAG(entry)	 ((__u32)((entry) >> 32))
+#define LB_RECORD_BACKEND(entry) ((__u32)(entry) >> 17)
+#define LB_RECORD_STATE(entry)	 ((__u32)(entry) >> 15 & 3)
+#define LB_RECORD_TIME(entry)	 ((__u32)(entry) & 0x7fff)
+#define LB_RECORD_AGE(entry, now) (((now) - LB_RECORD_TIME(entry)) & 0x7fff)
+
+#define LB_CLOSING_TICKS	112	/* two minutes after FIN or RST */
+#define LB_EMBRYONIC_TICKS	3	/* after which another SYN may take its place */
+#define LB_ISN_WINDOW		65536	/* bytes for which an embryonic record speaks */
 
 /* ---- backends ------------------------------------------------------------------------------- */
 
@@ -135,6 +203,7 @@ enum lb_forward {
 };
 
 #define LB_BACKEND_IPV6		1	/* the family of `address` */
+#define LB_BACKEND_GONE		2	/* its flows are lost: who names it does not count */
 
 #define LB_HOP_LOCAL		1	/* a container of this host: TTL and hop limit stay */
 
@@ -215,16 +284,20 @@ struct lb_service_info {	/* by service id; a free id has an empty name */
 	__u32 slot_base[2];	/* its rings: [0] for IPv4 vips, [1] for IPv6 */
 	__u32 slot_count[2];	/* 0: no ring of that family */
 	__u32 protocol;		/* IPPROTO_TCP or IPPROTO_UDP */
-	__u32 _pad[3];
+	__u32 record_life;	/* ticks that a record outlives its last packet */
+	__u32 _pad[2];
 };
 _Static_assert(sizeof(struct lb_service_info) == 96, "lb_service_info is 96 bytes");
 
 struct lb_backend_info {	/* by backend id; a free id has an empty name */
 	char name[LB_NAME_MAX];	/* without the service's */
-	__u64 since_ns;		/* CLOCK_BOOTTIME of the last change of use, for reuse of the id */
-	__u32 _pad[2];
+	__u64 freed_ms;		/* CLOCK_BOOTTIME at which the id became free; 0: never used */
+	__u64 drain_since_ms;	/* CLOCK_BOOTTIME; 0: not draining */
+	__u64 up_since_ms;	/* CLOCK_BOOTTIME; 0: not up */
+	__u32 state;		/* enum backend_state, as last known */
+	__u32 _pad;
 };
-_Static_assert(sizeof(struct lb_backend_info) == 80, "lb_backend_info is 80 bytes");
+_Static_assert(sizeof(struct lb_backend_info) == 96, "lb_backend_info is 96 bytes");
 
 /* ---- the trace: what a private copy of the programs tells about the packet it just ran ------- */
 

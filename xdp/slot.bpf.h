@@ -1,11 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Which backend a packet goes to: the keyed hash of its flow names a slot of the service's ring,
- * and the slot's word names the backend. Nothing is remembered about the flow. */
+ * and the slot's word names the backend. While a slot is moving, flows that began before the
+ * motion stay with the previous owner, and those that began since are known by their records; at
+ * rest nothing is remembered about any flow. */
 #ifndef XDP_SLOT_BPF_H
 #define XDP_SLOT_BPF_H
 
 #include "packet.bpf.h"
+#include "record.bpf.h"
 #include "table.bpf.h"
+
+/* Time is what the settings say: a test lets hours pass in seconds. */
+const volatile bool lb_test_clock = false;
+
+static __always_inline __u32 motion_clock(const struct lb_settings *set)
+{
+	if (lb_test_clock)
+		return *(const volatile __u32 *)&set->test_clock;
+	return bpf_ktime_get_coarse_ns() >> LB_TICK_SHIFT;
+}
 
 /* Multilinear-HM (Lemire and Kaser, "Strongly universal string hashing is fast", 2014, section 3)
  * over the 32-bit words of a flow: whoever does not know the keys cannot aim at a slot. IPv6 has
@@ -27,7 +40,40 @@ static __always_inline __u32 flow_hash(const struct lb_settings *set, const stru
 	return sum >> 32;
 }
 
-static __always_inline int backend_pick(const struct lb_settings *set, struct packet *pkt,
+/* The rare way: the slot is moving, or the service tracks always. */
+static __always_inline __u32 motion_pick(struct lb_settings *set, const struct packet *pkt,
+					 const struct lb_entry *service, __u64 word)
+{
+	struct lb_service_info *info = bpf_map_lookup_elem(&lb_service_info, &service->id);
+	struct lb_clock *clock = bpf_map_lookup_elem(&lb_clocks, &pkt->slot);
+	__u32 previous = LB_SLOT_PREVIOUS(word), epoch = LB_SLOT_EPOCH(word), backend;
+	struct flow flow = { .owner = LB_SLOT_OWNER(word), .tcp = pkt->is_tcp };
+
+	if (!info || !clock)
+		return flow.owner;
+	if (!flow.tcp && !(service->used & LB_ENTRY_TRACK))
+		return flow.owner; /* without a first packet: it follows the slot */
+	if (!LB_SLOT_MOVING(word))
+		epoch = clock->epoch & 0x7fff;
+	flow.hash = record_hash(set, pkt, epoch);
+	flow.now = motion_clock(set);
+	flow.life = info->record_life;
+	flow.unrecorded = flow.owner;
+	if (previous != LB_NOBODY && backend_is_usable(previous))
+		flow.unrecorded = previous;
+	if (pkt->is_tcp) {
+		flow.seq = bpf_ntohl(pkt->tcp->seq);
+		flow.syn = pkt->tcp->syn && !pkt->tcp->ack;
+		flow.ends = pkt->tcp->fin || pkt->tcp->rst;
+	}
+	backend = record_route(set, &flow);
+	if (backend != flow.owner && LB_SLOT_MOVING(word) && !(pkt->is_tcp && pkt->tcp->rst) &&
+	    clock->clock != flow.now)
+		*(volatile __u32 *)&clock->clock = flow.now;
+	return backend;
+}
+
+static __always_inline int backend_pick(struct lb_settings *set, struct packet *pkt,
 					const struct lb_entry *service,
 					struct lb_backend **ret_backend)
 {
@@ -42,6 +88,8 @@ static __always_inline int backend_pick(const struct lb_settings *set, struct pa
 		return LB_DROP_NO_BACKEND;
 	word = read_once(slot);
 	id = LB_SLOT_OWNER(word);
+	if (__builtin_expect(word >> 32 || (service->used & LB_ENTRY_TRACK), 0))
+		id = motion_pick(set, pkt, service, word);
 	if (id == LB_NOBODY)
 		return LB_DROP_NO_BACKEND;
 	backend = bpf_map_lookup_elem(&lb_backends, &id);

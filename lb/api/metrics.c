@@ -8,6 +8,7 @@
 
 #include "lb/api/api.h"
 #include "lb/kernel/replay.h"
+#include "lb/kernel/settle.h"
 #include "lb/kernel/stats.h"
 #include "lb/version.h"
 #include "lb/watch/netlink.h"
@@ -104,17 +105,19 @@ static void services_write(FILE *to, const struct manager *manager)
 {
 	const struct state *actual = manager->actual;
 
-	head(to, "service_up", "gauge", "1 while some backend takes new flows.");
+	head(to, "service_up", "gauge", "1 while at least min_up backends take new flows.");
 	for (size_t s = 0; s < actual->service_count; s++) {
-		int up = 0;
-
-		for (size_t b = 0; b < actual->services[s].backend_count; b++)
-			up |= actual->services[s].backends[b].effective_weight > 0;
-		fprintf(to, "edgelb_service_up{service=\"%s\"} %d\n", actual->services[s].name, up);
+		fprintf(to, "edgelb_service_up{service=\"%s\"} %d\n", actual->services[s].name,
+			actual->services[s].up);
 	}
 	head(to, "slots_moving", "gauge", "Slots in motion.");
 	for (size_t s = 0; s < actual->service_count; s++)
-		fprintf(to, "edgelb_slots_moving{service=\"%s\"} 0\n", actual->services[s].name);
+		fprintf(to, "edgelb_slots_moving{service=\"%s\"} %u\n", actual->services[s].name,
+			slots_moving(manager->dataplane, &actual->services[s]));
+	head(to, "records_lost_total", "counter",
+	     "Flows of moving slots that found no room to be recorded.");
+	fprintf(to, "edgelb_records_lost_total %llu\n",
+		(unsigned long long)records_lost(manager->dataplane));
 	head(to, "service_drops_total", "counter", "Packets for the service that were dropped.");
 	for (size_t s = 0; s < actual->service_count; s++)
 		for (uint32_t verdict = 0; verdict < LB_VERDICT_COUNT; verdict++) {

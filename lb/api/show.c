@@ -4,10 +4,12 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "lb/api/api.h"
 #include "lb/kernel/attach.h"
 #include "lb/kernel/replay.h"
+#include "lb/kernel/settle.h"
 #include "lb/kernel/stats.h"
 #include "lb/watch/netlink.h"
 
@@ -27,24 +29,12 @@ static struct json_object *mac_json(const unsigned char mac[6])
 	return json_object_new_string(text);
 }
 
-/* Slots of the kernel's table that name this backend, as owner. */
-static uint32_t slots_owned(const struct manager *manager, const struct service *service,
-			    const struct backend *backend)
-{
-	const struct ring *ring = &service->ring[backend->family];
-	uint32_t owned = 0;
-
-	for (uint32_t i = 0; i < ring->slots; i++)
-		owned += LB_SLOT_OWNER(manager->dataplane->slots[ring->base + i]) == backend->id;
-	return owned;
-}
-
 static struct json_object *backend_json(const struct manager *manager,
 					const struct service *service,
 					const struct backend *backend)
 {
 	struct json_object *object = json_object_new_object();
-	uint32_t owned = slots_owned(manager, service, backend);
+	struct holdings slots_held = holdings_of(manager->dataplane, service, backend);
 	struct lb_counters counters = { 0 };
 	uint32_t slots = service->ring[backend->family].slots;
 	char addr[ADDR_TEXT_MAX];
@@ -62,12 +52,12 @@ static struct json_object *backend_json(const struct manager *manager,
 	ADD(object, "weight", json_object_new_int(backend->weight));
 	ADD(object, "effective_weight", json_object_new_int(backend->effective_weight));
 	ADD(object, "override", json_object_new_boolean(backend->override));
-	ADD(object, "share", json_object_new_double(slots ? (double)owned / slots : 0));
+	ADD(object, "share", json_object_new_double(slots ? (double)slots_held.owned / slots : 0));
 	ADD(object, "packets", json_object_new_int64(counters.packets));
 	ADD(object, "bytes", json_object_new_int64(counters.bytes));
 	ADD(object, "new_flows",
 	    service->protocol == IPPROTO_TCP ? json_object_new_int64(counters.new_flows) : NULL);
-	ADD(object, "slots_in_use", json_object_new_int64(owned));
+	ADD(object, "slots_in_use", json_object_new_int64(slots_held.owned + slots_held.previous));
 	ADD(object, "interface",
 	    backend->has_hop ? json_object_new_string(backend->hop.device) : NULL);
 	ADD(object, "mac", backend->has_hop ? mac_json(backend->hop.dst_mac) : NULL);
@@ -103,12 +93,12 @@ static struct json_object *ports_json(const struct config_service *config)
 	return list;
 }
 
-static bool service_is_up(const struct service *service)
+static int64_t moving_seconds(const struct service *service)
 {
-	for (size_t i = 0; i < service->backend_count; i++)
-		if (service->backends[i].effective_weight)
-			return true;
-	return false;
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return now.tv_sec - (int64_t)(service->moving_since_ms / 1000);
 }
 
 static struct json_object *service_json(const struct manager *manager,
@@ -124,8 +114,11 @@ static struct json_object *service_json(const struct manager *manager,
 	    json_object_new_string(config_protocol_name(service->config->protocol)));
 	ADD(object, "ports", ports_json(service->config));
 	ADD(object, "forward", json_object_new_string(config_forward_name(service->forward)));
-	ADD(object, "state", json_object_new_string(service_is_up(service) ? "up" : "down"));
-	ADD(object, "slots_moving", json_object_new_int(0));
+	ADD(object, "state", json_object_new_string(service->up ? "up" : "down"));
+	ADD(object, "slots_moving",
+	    json_object_new_int64(slots_moving(manager->dataplane, service)));
+	ADD(object, "moving_since_s",
+	    service->moving_since_ms ? json_object_new_int64(moving_seconds(service)) : NULL);
 	for (int family = 0; family < FAMILIES; family++)
 		slots += service->ring[family].slots;
 	ADD(object, "ring_slots", json_object_new_int64(slots));
@@ -279,7 +272,7 @@ static struct json_object *plan_service_json(const struct plan_service *service)
 	ADD(object, "share_moved", json_object_new_double(service->share_moved));
 	ADD(object, "slots_moved", json_object_new_int64(service->slots_moved));
 	ADD(object, "slots", json_object_new_int64(service->slots));
-	ADD(object, "slots_moving", json_object_new_int(0));
+	ADD(object, "slots_moving", json_object_new_int64(service->slots_moving));
 	ADD(object, "breaks", json_object_new_boolean(service->breaks));
 	ADD(object, "why", string_or_null(service->why));
 	ADD(object, "live_connections", NULL);

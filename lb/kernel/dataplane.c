@@ -16,6 +16,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <time.h>
@@ -103,6 +104,8 @@ static int maps_open(struct dataplane *dataplane, struct lb_bpf *skel)
 	dataplane->services_disp = map_memory(dataplane, skel->maps.lb_services_disp, &err);
 	dataplane->replies_disp = map_memory(dataplane, skel->maps.lb_replies_disp, &err);
 	dataplane->slots = map_memory(dataplane, skel->maps.lb_slots, &err);
+	dataplane->clocks = map_memory(dataplane, skel->maps.lb_clocks, &err);
+	dataplane->records = map_memory(dataplane, skel->maps.lb_records, &err);
 	dataplane->backends = map_memory(dataplane, skel->maps.lb_backends, &err);
 	dataplane->service_info = map_memory(dataplane, skel->maps.lb_service_info, &err);
 	dataplane->backend_info = map_memory(dataplane, skel->maps.lb_backend_info, &err);
@@ -111,6 +114,7 @@ static int maps_open(struct dataplane *dataplane, struct lb_bpf *skel)
 	dataplane->counters = bpf_map__fd(skel->maps.lb_counters);
 	dataplane->verdicts = bpf_map__fd(skel->maps.lb_verdicts);
 	dataplane->drops = bpf_map__fd(skel->maps.lb_drops);
+	dataplane->records_lost = bpf_map__fd(skel->maps.lb_records_lost);
 	dataplane->devices = bpf_map__fd(skel->maps.lb_devices);
 	dataplane->direct = bpf_map__fd(skel->maps.lb_direct);
 	return err;
@@ -175,6 +179,10 @@ static void layout_write(struct dataplane *dataplane)
 	/* An empty table is a table too: the smallest half, with seed 1. */
 	dataplane->settings->services = LB_TABLE_WORD(0, LB_TABLE_LOG2_MIN, false, 1);
 	dataplane->settings->replies = LB_TABLE_WORD(0, LB_TABLE_LOG2_MIN, false, 1);
+	dataplane->settings->record_mask = (1U << LB_BUCKETS_LOG2) - 1;
+	if (getrandom(dataplane->settings->record_key, sizeof(dataplane->settings->record_key),
+		      0) < 0)
+		dataplane->settings->record_key[0] = now.tv_nsec;
 	dataplane->layout->max_slots = dataplane->max_slots;
 	dataplane->layout->created_ns = now.tv_sec * 1000000000ULL + now.tv_nsec;
 	__atomic_store_n(&dataplane->layout->version, LB_LAYOUT_VERSION, __ATOMIC_RELEASE);
@@ -243,6 +251,8 @@ static int tables_load(struct dataplane *dataplane, struct diag *diag)
 	dataplane->tables = skel;
 	bpf_program__set_autoload(skel->progs.lb, false);
 	err = bpf_map__set_max_entries(skel->maps.lb_slots, dataplane->max_slots);
+	if (!err)
+		err = bpf_map__set_max_entries(skel->maps.lb_clocks, dataplane->max_slots);
 	if (!err)
 		err = pinned_maps_visit(dataplane, map_reuse, diag);
 	if (!err)
@@ -361,13 +371,42 @@ int dataplane_share(const struct dataplane *dataplane, struct bpf_object *object
 
 /* ---- losses --------------------------------------------------------------------------------- */
 
-int dataplane_count_losses(struct dataplane *dataplane)
+/* A link that stays when this process ends; an older one of ours goes. */
+static int link_keep(const struct dataplane *dataplane, struct bpf_program *program,
+		     struct bpf_link **ret_link)
 {
-	dataplane->loss_counter = losses_bpf__open_and_load();
-	if (!dataplane->loss_counter)
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", dataplane->pin, bpf_program__name(program));
+	*ret_link = bpf_program__attach(program);
+	if (!*ret_link)
 		return -errno;
-	dataplane->losses = bpf_map__fd(dataplane->loss_counter->maps.lb_losses);
-	return losses_bpf__attach(dataplane->loss_counter);
+	unlink(path);
+	return bpf_link__pin(*ret_link, path);
+}
+
+int dataplane_count_losses(struct dataplane *dataplane, struct diag *diag)
+{
+	struct losses_bpf *skel = losses_bpf__open();
+	char path[PATH_MAX];
+	int err;
+
+	if (!skel)
+		return -errno;
+	dataplane->loss_counter = skel;
+	snprintf(path, sizeof(path), "%s/lb_losses", dataplane->pin);
+	err = map_reuse(skel->maps.lb_losses, path, diag);
+	if (!err)
+		err = losses_bpf__load(skel);
+	if (!err)
+		err = map_pin(skel->maps.lb_losses, path, diag);
+	if (err)
+		return err;
+	dataplane->losses = bpf_map__fd(skel->maps.lb_losses);
+	err = link_keep(dataplane, skel->progs.lb_lost_in_batch, &skel->links.lb_lost_in_batch);
+	if (err)
+		return err;
+	return link_keep(dataplane, skel->progs.lb_lost_at_once, &skel->links.lb_lost_at_once);
 }
 
 /* ---- grace ---------------------------------------------------------------------------------- */

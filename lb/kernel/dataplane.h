@@ -22,13 +22,17 @@ struct dataplane {
 	struct lb_entry *services, *replies;
 	uint64_t *services_disp, *replies_disp;
 	uint64_t *slots;
+	struct lb_clock *clocks;
+	struct lb_bucket *records;
 	struct lb_backend *backends;
 	struct lb_service_info *service_info;
 	struct lb_backend_info *backend_info;
 	struct lb_direct_entry *direct_list;
 	struct lb_trace *trace;
 
-	int counters, verdicts, drops, devices, direct;	/* fds of those that are not */
+	const uint32_t *test_clock;	/* ticks; NULL: CLOCK_MONOTONIC, but for tests */
+
+	int counters, verdicts, drops, devices, direct, records_lost; /* fds of the others */
 	int losses;
 	uint32_t max_slots;
 	char *pin;			/* NULL: private */
@@ -60,8 +64,9 @@ void dataplane_close(struct dataplane *dataplane); /* the pins stay; NULL is fin
 /* Makes every table of an opened, not yet loaded object be that of the dataplane. */
 int dataplane_share(const struct dataplane *dataplane, struct bpf_object *object);
 
-/* Starts to count what is lost behind a redirect (lb_losses). May be missing: -errno. */
-int dataplane_count_losses(struct dataplane *dataplane);
+/* Counts what is lost behind a redirect (lb_losses) from now on, also while no daemon runs. May be
+ * missing: -errno. */
+int dataplane_count_losses(struct dataplane *dataplane, struct diag *diag);
 
 /* Waits until every packet that is on its way now has left the programs. */
 void dataplane_grace(struct dataplane *dataplane);

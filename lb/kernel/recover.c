@@ -10,6 +10,7 @@
 
 #include "lb/kernel/attach.h"
 #include "lb/kernel/sink.h"
+#include "lb/model/motion.h"
 
 static void *grown(void *array, size_t count, size_t size)
 {
@@ -40,6 +41,7 @@ static void service_recover(struct state *state, const struct lb_service_info *i
 	memcpy(service->name, info->name, sizeof(service->name));
 	service->id = id;
 	service->protocol = info->protocol;
+	service->idle_timeout_ms = idle_timeout_of(info->record_life);
 	for (int family = 0; family < FAMILIES; family++) {
 		service->ring[family].base = info->slot_base[family];
 		service->ring[family].slots = info->slot_count[family];
@@ -79,7 +81,10 @@ static void backend_recover(struct state *state, const struct lb_backend *from,
 	else
 		service->forward = CONFIG_DSR;
 	backend->has_hop = from->ifindex != 0;
-	backend->state = backend->has_hop ? BACKEND_UP : BACKEND_DOWN;
+	backend->gone = from->flags & LB_BACKEND_GONE;
+	backend->state = (enum backend_state)info->state;
+	backend->drain_since_ms = info->drain_since_ms;
+	backend->up_since_ms = info->up_since_ms;
 	backend->hop.ifindex = from->ifindex;
 	backend->hop.local = from->hop.flags & LB_HOP_LOCAL;
 	if_indextoname(from->ifindex, backend->hop.device);
@@ -103,6 +108,7 @@ static void keys_recover(struct dataplane *dataplane, struct state *state)
 		service->keys = grown(service->keys, service->key_count, sizeof(*service->keys));
 		service->keys[service->key_count++] =
 			(struct vip_key){ addr_of(&entry->addr), ntohs(entry->port), false };
+		service->track |= entry->used & LB_ENTRY_TRACK;
 	}
 }
 

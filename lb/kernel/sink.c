@@ -14,8 +14,10 @@
 #include <time.h>
 
 #include "lb/kernel/attach.h"
+#include "lb/kernel/settle.h"
 #include "lb/kernel/stats.h"
 #include "lb/model/entries.h"
+#include "lb/model/motion.h"
 #include "lb/model/ring.h"
 #include "lb/model/table.h"
 
@@ -122,12 +124,12 @@ static void op_unmake(struct dataplane *dataplane, const struct op *op)
 
 /* ---- write ---------------------------------------------------------------------------------- */
 
-static uint64_t now_ns(void)
+static uint64_t boottime_ms(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_BOOTTIME, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
 }
 
 static void service_info_write(struct dataplane *dataplane, const struct service *service)
@@ -139,6 +141,7 @@ static void service_info_write(struct dataplane *dataplane, const struct service
 		info->slot_count[family] = service->ring[family].slots;
 	}
 	info->protocol = service->protocol;
+	info->record_life = record_life(service->idle_timeout_ms);
 	memcpy(info->name, service->name, sizeof(info->name));
 }
 
@@ -146,8 +149,11 @@ static void hop_write(struct dataplane *dataplane, const struct backend *backend
 {
 	struct lb_backend *to = &dataplane->backends[backend->id];
 	struct lb_next_hop hop = { .flags = backend->hop.local ? LB_HOP_LOCAL : 0 };
+	uint8_t flags = (backend->family == IPV6 ? LB_BACKEND_IPV6 : 0) |
+			(backend->gone ? LB_BACKEND_GONE : 0);
 	uint64_t words[2];
 
+	__atomic_store_n(&to->flags, flags, __ATOMIC_RELEASE);
 	if (!backend->has_hop) {
 		__atomic_store_n(&to->ifindex, 0, __ATOMIC_RELEASE);
 		return;
@@ -165,7 +171,20 @@ static void backend_name_write(struct dataplane *dataplane, const struct backend
 	struct lb_backend_info *info = &dataplane->backend_info[backend->id];
 
 	memcpy(info->name, backend->name, sizeof(info->name));
-	info->since_ns = now_ns();
+}
+
+/* Timers of a row, for the next daemon; written whenever a plan is applied. */
+static void times_write(struct dataplane *dataplane, const struct state *state)
+{
+	for (size_t s = 0; s < state->service_count; s++)
+		for (size_t b = 0; b < state->services[s].backend_count; b++) {
+			const struct backend *backend = &state->services[s].backends[b];
+			struct lb_backend_info *info = &dataplane->backend_info[backend->id];
+
+			info->drain_since_ms = backend->drain_since_ms;
+			info->up_since_ms = backend->up_since_ms;
+			info->state = backend->state;
+		}
 }
 
 static void backend_write(struct dataplane *dataplane, const struct service *service,
@@ -176,7 +195,6 @@ static void backend_write(struct dataplane *dataplane, const struct service *ser
 		.port = htons(identity->port),
 		.vip_port = htons(identity->vip_port),
 		.forward = identity->forward,
-		.flags = backend->family == IPV6 ? LB_BACKEND_IPV6 : 0,
 		.service = service->id,
 		.csum_addr = identity_csum_addr(identity),
 		.csum_l4 = identity_csum_l4(identity),
@@ -189,16 +207,53 @@ static void backend_write(struct dataplane *dataplane, const struct service *ser
 	backend_name_write(dataplane, backend);
 }
 
-static void ring_write(struct dataplane *dataplane, const struct service *service, int family)
+static uint32_t slot_owner_wanted(const struct service *service, int family, uint32_t slot)
+{
+	uint32_t owner = service->ring[family].owners[slot];
+
+	return owner == RING_NOBODY ? LB_NOBODY : service->backends[owner].id;
+}
+
+/* A run that nobody uses yet: settled, in an epoch in which nothing was recorded. */
+static void ring_add(struct dataplane *dataplane, const struct service *service, int family)
 {
 	const struct ring *ring = &service->ring[family];
 
 	for (uint32_t i = 0; i < ring->slots; i++) {
-		uint32_t owner = ring->owners[i];
-		uint32_t id = owner == RING_NOBODY ? LB_NOBODY : service->backends[owner].id;
+		dataplane->clocks[ring->base + i].epoch++;
+		store(&dataplane->slots[ring->base + i],
+		      LB_SLOT(slot_owner_wanted(service, family, i), 0, 0));
+	}
+}
 
-		if (LB_SLOT_OWNER(dataplane->slots[ring->base + i]) != id)
-			store(&dataplane->slots[ring->base + i], LB_SLOT(id, 0, 0));
+/* The motion that starts gets an epoch of its own. Services that track always keep theirs: their
+ * records outlive motions. */
+static uint64_t motion_start(struct lb_clock *clock, uint64_t word, bool track)
+{
+	if (!track)
+		clock->epoch++;
+	return word | LB_SLOT_EPOCH_BITS(clock->epoch);
+}
+
+/* The clock first: whoever sees the slot moving must not find it quiet. */
+static void ring_step(struct dataplane *dataplane, const struct service *service, int family,
+		      const struct usable *usable)
+{
+	const struct ring *ring = &service->ring[family];
+	uint32_t now = motion_now(dataplane);
+
+	for (uint32_t i = 0; i < ring->slots; i++) {
+		struct lb_clock *clock = &dataplane->clocks[ring->base + i];
+		uint64_t *slot = &dataplane->slots[ring->base + i];
+		uint64_t next = slot_step(*slot, slot_owner_wanted(service, family, i), usable);
+
+		if (next == *slot)
+			continue;
+		if (LB_SLOT_OWNER(next) != LB_SLOT_OWNER(*slot))
+			__atomic_store_n(&clock->clock, now, __ATOMIC_RELEASE);
+		if (LB_SLOT_MOVING(next) && !LB_SLOT_MOVING(*slot))
+			next = motion_start(clock, next, service->track);
+		store(slot, next);
 	}
 }
 
@@ -218,7 +273,7 @@ static void table_write(uint64_t *word, struct lb_entry *entries, uint64_t *disp
 }
 
 static void op_write(struct dataplane *dataplane, const struct op *op, const struct state *wanted,
-		     const struct table_half halves[2])
+		     const struct table_half halves[2], const struct usable *usable)
 {
 	switch (op->kind) {
 	case OP_SERVICE_INFO:
@@ -241,8 +296,10 @@ static void op_write(struct dataplane *dataplane, const struct op *op, const str
 			    dataplane->replies_disp, &halves[1], state_has_remote_nat(wanted));
 		break;
 	case OP_RING_ADD:
+		ring_add(dataplane, op->service, op->family);
+		break;
 	case OP_SLOTS:
-		ring_write(dataplane, op->service, op->family);
+		ring_step(dataplane, op->service, op->family, usable);
 		break;
 	case OP_SERVICES:
 		table_write((uint64_t *)&dataplane->settings->services, dataplane->services,
@@ -260,7 +317,7 @@ static void backend_remove(struct dataplane *dataplane, uint32_t id)
 	stats_retire(dataplane, id);
 	memset(&dataplane->backends[id], 0, sizeof(dataplane->backends[id]));
 	memset(&dataplane->backend_info[id], 0, sizeof(dataplane->backend_info[id]));
-	dataplane->backend_info[id].since_ns = now_ns();
+	dataplane->backend_info[id].freed_ms = boottime_ms();
 }
 
 static int op_break(struct dataplane *dataplane, const struct op *op, struct diag *diag)
@@ -344,8 +401,11 @@ int plan_apply(struct dataplane *dataplane, const struct plan *plan, const struc
 	       struct diag *diag)
 {
 	struct table_half halves[2] = { { 0 } };
+	struct usable usable;
 	bool waits = false;
 	int err = 0;
+
+	state_usable(wanted, &usable);
 
 	if (has_op(plan, OP_SERVICES))
 		err = half_build(wanted, entries_of_services, &halves[0], "services", diag);
@@ -356,11 +416,12 @@ int plan_apply(struct dataplane *dataplane, const struct plan *plan, const struc
 	if (err)
 		goto out;
 	for (size_t i = 0; i < plan->op_count; i++) {
-		op_write(dataplane, &plan->ops[i], wanted, halves);
+		op_write(dataplane, &plan->ops[i], wanted, halves, &usable);
 		waits |= plan->ops[i].kind == OP_SERVICES || plan->ops[i].kind == OP_REPLIES ||
 			 plan->ops[i].kind > OP_LAST_WRITE;
 	}
 	directs_list(dataplane, wanted);
+	times_write(dataplane, wanted);
 	if (waits)
 		dataplane_grace(dataplane);
 	/* The new state stands. What cannot be taken away now is told, and stays harmless. */
@@ -377,17 +438,23 @@ int state_write_private(struct dataplane *dataplane, struct state *wanted, struc
 	struct state nothing = { 0 };
 	struct plan *plan;
 	struct table_half halves[2] = { { 0 } };
-	int err = diff(&nothing, wanted, dataplane->slots, dataplane->max_slots, &plan, diag);
+	struct usable usable;
+	struct kernel_view kernel = { .slots = dataplane->slots,
+				      .max_slots = dataplane->max_slots,
+				      .backend_info = dataplane->backend_info,
+				      .now_ms = boottime_ms() };
+	int err = diff(&nothing, wanted, &kernel, &plan, diag);
 
 	if (err)
 		return err;
+	state_usable(wanted, &usable);
 	err = half_build(wanted, entries_of_services, &halves[0], "services", diag);
 	if (!err)
 		err = half_build(wanted, entries_of_replies, &halves[1], "replies", diag);
 	for (size_t i = 0; !err && i < plan->op_count; i++) {
 		if (plan->ops[i].kind == OP_DIRECT_ADD)
 			err = direct_add(dataplane, plan->ops[i].prefix, diag);
-		op_write(dataplane, &plan->ops[i], wanted, halves);
+		op_write(dataplane, &plan->ops[i], wanted, halves, &usable);
 	}
 	table_half_clear(&halves[0]);
 	table_half_clear(&halves[1]);

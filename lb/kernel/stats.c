@@ -38,7 +38,7 @@ int stats_backend(const struct dataplane *dataplane, uint32_t id, struct lb_coun
 	return err;
 }
 
-static uint64_t sum_u64(int fd, const void *key)
+uint64_t stats_sum(int fd, const void *key)
 {
 	uint64_t *each = calloc(cpus(), sizeof(*each)), sum = 0;
 
@@ -65,7 +65,7 @@ int stats_verdicts(const struct dataplane *dataplane, uint64_t *ret_counts)
 	struct lb_counters counters;
 
 	for (uint32_t verdict = 0; verdict < LB_VERDICT_COUNT; verdict++)
-		ret_counts[verdict] = sum_u64(dataplane->verdicts, &verdict);
+		ret_counts[verdict] = stats_sum(dataplane->verdicts, &verdict);
 	for (uint32_t id = 1; id < LB_MAX_BACKENDS; id++) {
 		if (!dataplane->backend_info[id].name[0])
 			continue;
@@ -79,7 +79,7 @@ uint64_t stats_drops(const struct dataplane *dataplane, uint32_t service, uint32
 {
 	struct lb_drop_key key = { .service = service, .verdict = verdict };
 
-	return sum_u64(dataplane->drops, &key);
+	return stats_sum(dataplane->drops, &key);
 }
 
 void stats_retire(const struct dataplane *dataplane, uint32_t id)

@@ -6,6 +6,9 @@
 
 #include "lb/kernel/dataplane.h"
 
+/* The element of a per-CPU map of 64-bit counters, over all CPUs; 0 where there is none. */
+uint64_t stats_sum(int fd, const void *key);
+
 int stats_backend(const struct dataplane *dataplane, uint32_t id, struct lb_counters *ret_counters);
 
 /* All verdicts; ret_counts has LB_VERDICT_COUNT places. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lb/model/judge.h"
 #include "lb/model/ring.h"
 #include "lb/model/siphash.h"
 
@@ -59,38 +60,40 @@ static struct identity identity_of(const struct config_service *service,
 	return identity;
 }
 
-static void backend_judge(struct backend *row, enum config_state admin, const struct row_hop *hop)
+/* Time alone changes the state again at `at` (0: never): the daemon makes a new one then. */
+static void wake_at(struct state *state, uint64_t at)
 {
-	row->has_hop = hop->known;
-	row->hop = hop->hop;
-	if (admin == CONFIG_OFF) {
-		row->state = BACKEND_OFF;
-		strcpy(row->reason, "switched off");
-	} else if (!hop->known) {
-		row->state = BACKEND_DOWN;
-		memcpy(row->reason, hop->reason, sizeof(row->reason));
-	} else if (admin == CONFIG_DRAIN) {
-		row->state = BACKEND_DRAIN;
-		strcpy(row->reason, "draining: no new flows");
-	} else {
-		row->state = BACKEND_UP;
-		row->effective_weight = row->weight;
-	}
+	if (at && (!state->next_ms || at < state->next_ms))
+		state->next_ms = at;
 }
 
-static void row_fill(struct backend *row, const struct config_service *service,
-		     const struct config_backend *backend, int family,
-		     const struct sources *sources, const struct row_hop *hop)
+static const struct backend *row_before(const struct state *actual, const char *service,
+					const struct backend *row)
+{
+	const struct service *now = actual ? state_service(actual, service) : NULL;
+
+	for (size_t i = 0; now && i < now->backend_count; i++)
+		if (identity_equal(&now->backends[i].identity, &row->identity))
+			return &now->backends[i];
+	return NULL;
+}
+
+static void row_fill(struct state *state, struct backend *row,
+		     const struct config_service *service, const struct config_backend *backend,
+		     int family, const struct sources *sources, const struct state *actual,
+		     size_t number)
 {
 	const struct override *override =
 		override_find(sources->overrides, service->name, backend->name);
 	enum config_state admin = backend->state;
+	struct row_facts facts;
 
 	memset(row, 0, sizeof(*row));
 	snprintf(row->name, sizeof(row->name), "%s", backend->name);
 	row->identity = identity_of(service, backend, family);
 	row->family = family;
 	row->weight = backend->weight;
+	row->backup = backend->backup;
 	if (override) {
 		row->override = true;
 		if (override->has_state)
@@ -98,8 +101,16 @@ static void row_fill(struct backend *row, const struct config_service *service,
 		if (override->has_weight)
 			row->weight = override->weight;
 	}
-	backend_judge(row, admin, hop);
+	facts = (struct row_facts){
+		.service = service, .backend = backend, .admin = admin,
+		.hop = &sources->hops[number],
+		.health = sources->health ? &sources->health[number] : NULL,
+		.before = row_before(actual, service->name, row), .now_ms = sources->now_ms,
+	};
+	wake_at(state, backend_judge(row, &facts));
 }
+
+/* ---- a service as a whole -------------------------------------------------------------------- */
 
 static bool ports_are_range(const struct config_ports *ports)
 {
@@ -162,12 +173,15 @@ static uint32_t ring_slots_of(const struct service *service, const struct config
 	return config_ring_slots(config->ring_size, rows);
 }
 
-static int service_fill(struct service *service, const struct config_service *config,
-			const struct sources *sources, const struct state *actual, size_t *row)
+static int service_fill(struct state *state, struct service *service,
+			const struct config_service *config, const struct sources *sources,
+			const struct state *actual, size_t *row)
 {
 	snprintf(service->name, sizeof(service->name), "%s", config->name);
 	service->config = config;
 	service->forward = config->forward;
+	service->track = config->track == CONFIG_TRACK_ALWAYS;
+	service->idle_timeout_ms = config->idle_timeout_ms;
 	service->protocol = config->protocol == CONFIG_TCP ? IPPROTO_TCP : IPPROTO_UDP;
 	service->backends = calloc(2 * config->backend_count + 1, sizeof(*service->backends));
 	if (!service->backends || keys_fill(service, config))
@@ -175,17 +189,17 @@ static int service_fill(struct service *service, const struct config_service *co
 	for (size_t b = 0; b < config->backend_count; b++)
 		for (int family = 0; family < FAMILIES; family++)
 			if (config->backends[b].has_address[family]) {
-				row_fill(&service->backends[service->backend_count++], config,
-					 &config->backends[b], family, sources,
-					 &sources->hops[*row]);
-				++*row;
+				row_fill(state, &service->backends[service->backend_count++],
+					 config, &config->backends[b], family, sources, actual,
+					 (*row)++);
 			}
 	for (int family = 0; family < FAMILIES; family++) {
 		int err = 0;
 
-		if (service_vip(config, family))
-			err = ring_fill(service, family,
-					ring_slots_of(service, config, family, actual));
+		if (!service_vip(config, family))
+			continue;
+		service_judge(service, config, family);
+		err = ring_fill(service, family, ring_slots_of(service, config, family, actual));
 		if (err)
 			return err;
 	}
@@ -348,7 +362,7 @@ int desired(const struct sources *sources, const struct state *actual, struct st
 	for (size_t s = 0; s < config->service_count; s++) {
 		struct service *service = &state->services[state->service_count++];
 
-		err = service_fill(service, &config->services[s], sources, actual, &row);
+		err = service_fill(state, service, &config->services[s], sources, actual, &row);
 		if (err)
 			goto fail;
 	}

@@ -14,19 +14,28 @@ struct row_hop {
 	char reason[NEXT_HOP_REASON_MAX];
 };
 
+/* What its check says; a row without a check is always up. */
+struct row_health {
+	bool up;
+	char reason[NEXT_HOP_REASON_MAX];
+};
+
 struct sources {
 	struct config *config;
 	const struct overrides *overrides;
 	const struct net_view *view;
-	const struct row_hop *hops;	/* in the order of rows_of() */
+	const struct row_hop *hops;	/* rows in the order of desired_row_count() */
+	const struct row_health *health; /* likewise; NULL: nothing is checked */
+	uint64_t now_ms;		/* CLOCK_BOOTTIME */
 	uint64_t hash_key[LB_HASH_KEYS];
 };
 
 /* Rows are numbered over services, backends and families in the config's order. */
 size_t desired_row_count(const struct config *config);
 
-/* `actual` is asked for the sizes of automatic rings only: they are kept while a service lives,
- * since another size would move its flows. NULL: none. Returns 0, or -ENOMEM. */
+/* `actual` (NULL: none) is asked for two things. The sizes of automatic rings are kept while a
+ * service lives, since another size would move its flows; and a backend's clocks go on: since when
+ * it drains, since when it is up. Returns 0, or -ENOMEM. */
 int desired(const struct sources *sources, const struct state *actual, struct state **ret_state);
 
 /* The keys of the flow hash, stretched from the text of tuning.hash_seed. */

@@ -5,17 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lb/model/breaks.h"
 #include "lb/model/entries.h"
+#include "lb/model/motion.h"
 #include "lb/model/plan.h"
 #include "lb/model/ring.h"
 
 struct differ {
 	const struct state *actual;
 	struct state *wanted;
-	const uint64_t *slots;
-	uint32_t max_slots;
+	const struct kernel_view *kernel;
 	struct plan *plan;
 	size_t op_room;
+	struct usable usable;	/* in the wanted state */
+	struct key_changes keys;
 	struct diag *diag;
 };
 
@@ -78,6 +81,19 @@ static const struct backend *backend_same(const struct service *service,
 	return NULL;
 }
 
+#define ID_REST_MS (9ULL * 3600 * 1000) /* above the longest idle_timeout and its margins */
+
+/* A record may still name the backend that had this id. */
+static void ids_rest(const struct kernel_view *kernel, unsigned char *used)
+{
+	for (uint32_t id = 1; id < LB_MAX_BACKENDS; id++) {
+		uint64_t freed_ms = kernel->backend_info[id].freed_ms;
+
+		if (freed_ms && kernel->now_ms - freed_ms < ID_REST_MS)
+			used[id] = 1;
+	}
+}
+
 static int ids_give(struct differ *d)
 {
 	static unsigned char services[LB_MAX_SERVICES], backends[LB_MAX_BACKENDS];
@@ -85,6 +101,7 @@ static int ids_give(struct differ *d)
 
 	memset(services, 0, sizeof(services));
 	memset(backends, 0, sizeof(backends));
+	ids_rest(d->kernel, backends);
 	for (size_t s = 0; s < d->actual->service_count; s++) {
 		const struct service *service = &d->actual->services[s];
 
@@ -181,12 +198,12 @@ static int runs_give(struct differ *d)
 				ring->base = old->ring[family].base;
 				continue;
 			}
-			ring->base = gap_find(runs, count, ring->slots, d->max_slots);
+			ring->base = gap_find(runs, count, ring->slots, d->kernel->max_slots);
 			if (ring->base == UINT32_MAX) {
 				diag_add(d->diag, NULL, 0,
 					 "service \"%s\": no room for its %u slots beside the "
 					 "rings in use; raise tuning.max_slots (now %u)",
-					 service->name, ring->slots, d->max_slots);
+					 service->name, ring->slots, d->kernel->max_slots);
 				free(runs);
 				return -ENOSPC;
 			}
@@ -272,7 +289,7 @@ static void diff_make(struct differ *d)
 
 static bool hop_equal(const struct backend *a, const struct backend *b)
 {
-	return a->has_hop == b->has_hop &&
+	return a->has_hop == b->has_hop && a->gone == b->gone &&
 	       (!a->has_hop ||
 		(a->hop.ifindex == b->hop.ifindex && a->hop.local == b->hop.local &&
 		 !memcmp(a->hop.dst_mac, b->hop.dst_mac, 6) &&
@@ -305,43 +322,25 @@ static uint32_t slot_owner_wanted(const struct service *service, const struct ri
 	return owner == RING_NOBODY ? LB_NOBODY : service->backends[owner].id;
 }
 
-static uint32_t slots_changed(const struct differ *d, const struct service *service, int family)
+struct slot_changes {
+	uint32_t words, owners, started; /* that change; of those: owner; start moving */
+};
+
+static struct slot_changes slots_changed(const struct differ *d, const struct service *service,
+					 int family)
 {
 	const struct ring *ring = &service->ring[family];
-	uint32_t changed = 0;
+	struct slot_changes changes = { 0 };
 
-	for (uint32_t i = 0; i < ring->slots; i++)
-		changed += LB_SLOT_OWNER(d->slots[ring->base + i]) !=
-			   slot_owner_wanted(service, ring, i);
-	return changed;
-}
+	for (uint32_t i = 0; i < ring->slots; i++) {
+		uint64_t word = d->kernel->slots[ring->base + i];
+		uint64_t next = slot_step(word, slot_owner_wanted(service, ring, i), &d->usable);
 
-static bool has_key(const struct service *service, const struct vip_key *key)
-{
-	for (size_t i = 0; i < service->key_count; i++)
-		if (service->keys[i].port == key->port &&
-		    addr_equal(&service->keys[i].vip, &key->vip))
-			return true;
-	return false;
-}
-
-static const char *what_breaks(const struct differ *d, const struct service *service,
-			       const struct service *old)
-{
-	if (memcmp(d->actual->hash_key, d->wanted->hash_key, sizeof(d->actual->hash_key)))
-		return "tuning.hash_seed changes: every flow is hashed anew";
-	if (service->protocol != old->protocol)
-		return "its protocol changes";
-	if (old->config && service->forward != old->forward)
-		return "its way of forwarding changes";
-	for (int family = 0; family < FAMILIES; family++)
-		if (service->ring[family].slots && old->ring[family].slots &&
-		    service->ring[family].slots != old->ring[family].slots)
-			return "the size of its ring changes";
-	for (size_t i = 0; i < old->key_count; i++)
-		if (!has_key(service, &old->keys[i]))
-			return "a virtual address or port is taken away";
-	return NULL;
+		changes.words += next != word;
+		changes.owners += LB_SLOT_OWNER(next) != LB_SLOT_OWNER(word);
+		changes.started += LB_SLOT_MOVING(next) && !LB_SLOT_MOVING(word);
+	}
+	return changes;
 }
 
 static void plan_service_add(struct differ *d, struct plan_service entry)
@@ -361,7 +360,7 @@ static void diff_rings(struct differ *d, const struct service *service, const st
 
 	for (int family = 0; family < FAMILIES; family++) {
 		const struct ring *ring = &service->ring[family];
-		uint32_t changed;
+		struct slot_changes changes;
 		struct op *op;
 
 		if (!ring->slots)
@@ -372,19 +371,21 @@ static void diff_rings(struct differ *d, const struct service *service, const st
 			op->family = family;
 			continue;
 		}
-		changed = slots_changed(d, service, family);
+		changes = slots_changed(d, service, family);
 		entry.slots += ring->slots;
-		entry.slots_moved += changed;
-		if (!changed)
+		entry.slots_moved += changes.owners;
+		entry.slots_moving += changes.started;
+		if (!changes.words)
 			continue;
 		op = op_add(d, OP_SLOTS);
 		op->service = service;
 		op->family = family;
-		op->number = changed;
+		op->number = changes.owners;
+		op->count = changes.words;
 	}
 	if (!old)
 		return;
-	entry.why = what_breaks(d, service, old);
+	entry.why = service_breaks(d->actual, d->wanted, service, old, &d->keys);
 	entry.breaks = entry.why != NULL;
 	if (entry.slots)
 		entry.share_moved = (double)entry.slots_moved / entry.slots;
@@ -397,23 +398,21 @@ static void diff_rings(struct differ *d, const struct service *service, const st
 static bool info_equal(const struct service *a, const struct service *b)
 {
 	return b && a->protocol == b->protocol &&
+	       record_life(a->idle_timeout_ms) == record_life(b->idle_timeout_ms) &&
 	       !memcmp(&a->ring[IPV4], &b->ring[IPV4], offsetof(struct ring, owners)) &&
 	       !memcmp(&a->ring[IPV6], &b->ring[IPV6], offsetof(struct ring, owners));
 }
 
-typedef int entries_function(const struct state *state, struct lb_entry **ret_entries,
-			     size_t *ret_count);
-
-static bool entries_equal(const struct state *a, const struct state *b, entries_function *entries)
+static bool replies_equal(const struct state *a, const struct state *b)
 {
 	struct lb_entry *x = NULL, *y = NULL;
 	size_t x_count = 0, y_count = 0;
-	bool equal = !entries(a, &x, &x_count) && !entries(b, &y, &y_count) &&
+	bool equal = !entries_of_replies(a, &x, &x_count) && !entries_of_replies(b, &y, &y_count) &&
 		     x_count == y_count && (!x_count || !memcmp(x, y, x_count * sizeof(*x)));
 
 	free(x);
 	free(y);
-	return equal;
+	return equal && state_has_remote_nat(a) == state_has_remote_nat(b);
 }
 
 static void diff_write(struct differ *d)
@@ -432,13 +431,12 @@ static void diff_write(struct differ *d)
 	}
 	if (memcmp(d->actual->hash_key, d->wanted->hash_key, sizeof(d->actual->hash_key)))
 		op_add(d, OP_HASH_KEYS);
-	if (!entries_equal(d->actual, d->wanted, entries_of_replies) ||
-	    state_has_remote_nat(d->actual) != state_has_remote_nat(d->wanted))
+	if (!replies_equal(d->actual, d->wanted))
 		op_add(d, OP_REPLIES);
 	for (size_t s = 0; s < d->wanted->service_count; s++)
 		diff_rings(d, &d->wanted->services[s],
 			   state_service(d->actual, d->wanted->services[s].name));
-	if (!entries_equal(d->actual, d->wanted, entries_of_services))
+	if (d->keys.any)
 		op_add(d, OP_SERVICES);
 }
 
@@ -489,11 +487,21 @@ static void diff_break(struct differ *d)
 			d->wanted->devices, d->wanted->device_count);
 }
 
-int diff(const struct state *actual, struct state *wanted, const uint64_t *slots,
-	 uint32_t max_slots, struct plan **ret_plan, struct diag *diag)
+void state_usable(const struct state *state, struct usable *ret_usable)
 {
-	struct differ d = { .actual = actual, .wanted = wanted, .slots = slots,
-			    .max_slots = max_slots, .diag = diag };
+	memset(ret_usable, 0, sizeof(*ret_usable));
+	for (size_t s = 0; s < state->service_count; s++)
+		for (size_t b = 0; b < state->services[s].backend_count; b++) {
+			const struct backend *backend = &state->services[s].backends[b];
+
+			ret_usable->id[backend->id] = !backend->gone;
+		}
+}
+
+int diff(const struct state *actual, struct state *wanted, const struct kernel_view *kernel,
+	 struct plan **ret_plan, struct diag *diag)
+{
+	struct differ d = { .actual = actual, .wanted = wanted, .kernel = kernel, .diag = diag };
 	int err;
 
 	d.plan = calloc(1, sizeof(*d.plan));
@@ -502,10 +510,13 @@ int diff(const struct state *actual, struct state *wanted, const uint64_t *slots
 	err = ids_give(&d);
 	if (!err)
 		err = runs_give(&d);
+	if (!err)
+		err = key_changes_find(actual, wanted, &d.keys);
 	if (err) {
 		plan_free(d.plan);
 		return err;
 	}
+	state_usable(wanted, &d.usable);
 	diff_make(&d);
 	diff_write(&d);
 	diff_break(&d);

@@ -33,8 +33,9 @@ static int list_add(struct entry_list *list, const struct addr *addr, uint16_t p
 	return 0;
 }
 
-static int compare_keys(const struct lb_entry *a, const struct lb_entry *b)
+int entry_compare_keys(const void *a_entry, const void *b_entry)
 {
+	const struct lb_entry *a = a_entry, *b = b_entry;
 	int order = memcmp(a->addr.byte, b->addr.byte, 16);
 
 	if (!order)
@@ -42,15 +43,16 @@ static int compare_keys(const struct lb_entry *a, const struct lb_entry *b)
 	return order ? order : a->protocol - b->protocol;
 }
 
-/* `used` holds the rank while the list is made: what goes before another has the lower one. Of
- * equals the lower id, so that the order of services does not matter. */
+#define RANK_RANGE 0x80 /* in `used`, while the list is made: it goes behind an exact port */
+
+/* Of equals the lower id, so that the order of services does not matter. */
 static int compare_entries(const void *a, const void *b)
 {
 	const struct lb_entry *x = a, *y = b;
-	int order = compare_keys(x, y);
+	int order = entry_compare_keys(x, y);
 
 	if (!order)
-		order = x->used - y->used;
+		order = (x->used & RANK_RANGE) - (y->used & RANK_RANGE);
 	return order ? order : (x->id > y->id) - (x->id < y->id);
 }
 
@@ -61,10 +63,10 @@ static void list_finish(struct entry_list *list, struct lb_entry **ret_entries, 
 	if (list->count) /* without a service there is no list */
 		qsort(list->entries, list->count, sizeof(*list->entries), compare_entries);
 	for (size_t i = 0; i < list->count; i++)
-		if (!kept || compare_keys(&list->entries[kept - 1], &list->entries[i]))
+		if (!kept || entry_compare_keys(&list->entries[kept - 1], &list->entries[i]))
 			list->entries[kept++] = list->entries[i];
 	for (size_t i = 0; i < kept; i++)
-		list->entries[i].used = 1;
+		list->entries[i].used = LB_ENTRY_USED | (list->entries[i].used & LB_ENTRY_TRACK);
 	*ret_entries = list->entries;
 	*ret_count = kept;
 }
@@ -81,7 +83,8 @@ static int service_entries(const struct service *service, struct entry_list *lis
 		entry = &list->entries[list->count - 1];
 		entry->slot_base = ring->base;
 		entry->slot_count = ring->slots;
-		entry->used = key->range;
+		entry->used = (key->range ? RANK_RANGE : 0) |
+			      (service->track ? LB_ENTRY_TRACK : 0);
 		if (list_add(list, &key->vip, 0, 0, 0))
 			return -ENOMEM;
 	}

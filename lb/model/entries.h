@@ -14,6 +14,9 @@ int entries_of_services(const struct state *state, struct lb_entry **ret_entries
  * one with port 0 for its fragments, whose ports nobody knows. */
 int entries_of_replies(const struct state *state, struct lb_entry **ret_entries, size_t *ret_count);
 
+/* By address, port and protocol; the order of the arrays above. For qsort and bsearch. */
+int entry_compare_keys(const void *a_entry, const void *b_entry);
+
 bool state_has_any_port(const struct state *state);
 bool state_has_remote_nat(const struct state *state);
 

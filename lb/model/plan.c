@@ -58,11 +58,11 @@ static char *backend_text(const struct op *op)
 					  backend->name, address, backend->reason);
 		break;
 	case OP_BACKEND_HOP:
-		size = backend->has_hop
-			       ? asprintf(&text, "~ backend %s/%s %s: next hop by %s", service,
-					  backend->name, address, backend->hop.device)
-			       : asprintf(&text, "~ backend %s/%s %s: next hop lost, %s", service,
-					  backend->name, address, backend->reason);
+		size = backend->gone
+			       ? asprintf(&text, "~ backend %s/%s %s: its flows are lost, %s",
+					  service, backend->name, address, backend->reason)
+			       : asprintf(&text, "~ backend %s/%s %s: next hop by %s", service,
+					  backend->name, address, backend->hop.device);
 		break;
 	case OP_BACKEND_RENAME:
 		size = asprintf(&text, "~ backend %s/%s %s: has this name now", service,

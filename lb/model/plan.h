@@ -17,12 +17,12 @@ enum op_kind {
 	/* write: cannot fail */
 	OP_SERVICE_INFO,	/* service; number: 1 if it is new */
 	OP_BACKEND_ADD,		/* service, backend */
-	OP_BACKEND_HOP,		/* service, backend: next hop changed */
+	OP_BACKEND_HOP,		/* service, backend: next hop changed, or whether it is gone */
 	OP_BACKEND_RENAME,	/* service, backend */
 	OP_HASH_KEYS,
 	OP_REPLIES,		/* the whole table, flipped */
 	OP_RING_ADD,		/* service, family: a new run of slots */
-	OP_SLOTS,		/* service, family; number: slots that change owner */
+	OP_SLOTS,		/* service, family; number: owners that change; count: words */
 	OP_SERVICES,		/* the whole table, flipped */
 	/* break: after a grace */
 	OP_RING_REMOVE,		/* number: base; count: slots */
@@ -50,7 +50,8 @@ struct op {
 struct plan_service {
 	const char *name;
 	double share_moved;	/* of new flows, 0 to 1 */
-	uint32_t slots_moved;	/* over its rings */
+	uint32_t slots_moved;	/* that get another owner, over its rings */
+	uint32_t slots_moving;	/* that start moving */
 	uint32_t slots;
 	bool breaks;		/* its live flows are lost: see why */
 	const char *why;
@@ -63,13 +64,25 @@ struct plan {
 	size_t service_count;
 };
 
+/* What diff() reads of the tables themselves. */
+struct kernel_view {
+	const uint64_t *slots;		/* the words of lb_slots */
+	uint32_t max_slots;
+	const struct lb_backend_info *backend_info;
+	uint64_t now_ms;		/* CLOCK_BOOTTIME */
+};
+
 /* Compares. Gives the wanted state its ids and runs: those of what it keeps, else free ones.
- * `slots` are the words of lb_slots, max_slots of them.
+ * An id that a backend gave up rests until no record can name it any more.
  * Returns 0, or -ENOSPC with a sentence in diag where ids or slots run out. */
-int diff(const struct state *actual, struct state *wanted, const uint64_t *slots,
-	 uint32_t max_slots, struct plan **ret_plan, struct diag *diag);
+int diff(const struct state *actual, struct state *wanted, const struct kernel_view *kernel,
+	 struct plan **ret_plan, struct diag *diag);
 
 void plan_free(struct plan *plan);
+
+/* Which ids' flows go on in that state. */
+struct usable;
+void state_usable(const struct state *state, struct usable *ret_usable);
 
 /* One line a operation, "+ backend web/web-d 10.1.0.5:8080 by veth-d". The caller frees it. */
 char *op_text(const struct op *op);

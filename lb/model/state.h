@@ -36,6 +36,10 @@ struct backend {		/* one row for each family of a backend's addresses */
 	uint32_t weight;	/* configured or overridden */
 	uint32_t effective_weight; /* in the ring: 0 unless it is up */
 	bool override;		/* an override stands on it */
+	bool backup;		/* used when no other can */
+	bool drained;		/* it drains, and no slot has a part for it any more */
+	bool gone;		/* its flows are lost: next hop lost, off, or drained to the end */
+	uint64_t drain_since_ms, up_since_ms; /* CLOCK_BOOTTIME; 0: not draining, not up */
 	bool has_hop;		/* `hop` is complete */
 	struct next_hop hop;
 };
@@ -57,6 +61,11 @@ struct service {
 	uint32_t id;
 	uint8_t protocol;	/* IPPROTO_TCP or IPPROTO_UDP */
 	enum config_forward forward;
+	bool track;		/* records for all packets */
+	uint32_t moving;	/* slots in motion when last looked at */
+	uint64_t moving_since_ms; /* CLOCK_BOOTTIME at which this began; 0: none is moving */
+	bool up;		/* it takes new flows */
+	uint64_t idle_timeout_ms;
 	struct vip_key *keys;	/* vips times ports */
 	size_t key_count;
 	struct backend *backends;
@@ -84,6 +93,7 @@ struct state {
 	struct prefix *direct;		/* what replies reach untranslated; ascending */
 	size_t direct_count;
 	uint64_t hash_key[LB_HASH_KEYS];
+	uint64_t next_ms;		/* CLOCK_BOOTTIME at which time changes it; 0: never */
 	struct config *config;		/* borrowed */
 };
 

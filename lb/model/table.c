@@ -120,7 +120,7 @@ static bool bucket_place(struct builder *builder, uint32_t bucket, uint32_t disp
 	}
 	for (uint32_t i = 0; i < size; i++) {
 		entries[positions[i]] = builder->keys[order[i]];
-		entries[positions[i]].used = 1;
+		entries[positions[i]].used |= LB_ENTRY_USED;
 	}
 	return true;
 }

@@ -100,6 +100,8 @@ def every_kind_of_service(network):
 def without_reasons(balancer):
     """The services; that a neighbour does not answer may turn out in between."""
     services = balancer.show()["services"]
+    for found in services:
+        del found["moving_since_s"]  # since when this lbd has seen it
     for row in (row for found in services for row in found["backends"]):
         row["reason"] = bool(row["reason"])
     return services

@@ -134,7 +134,7 @@ static void every_built_key_reaches_its_field(void **state)
 	assert_true(config->interfaces[2].optional);
 	assert_int_equal(config->interfaces[2].line, 7);
 
-	assert_int_equal(config->service_count, 4);
+	assert_int_equal(config->service_count, 5);
 	assert_string_equal(web->name, "web");
 	assert_int_equal(web->line, 11);
 	assert_int_equal(web->vip_count, 2);
@@ -176,6 +176,38 @@ static void every_built_key_reaches_its_field(void **state)
 	assert_true(config->exclusive);
 	assert_string_equal(config->hash_seed, "any text, 5000000000");
 	assert_int_equal(config->max_slots, 200000);
+}
+
+static void health_and_motion_reach_their_fields(void **state)
+{
+	_cleanup_config_ struct config *config = loaded("good_everything_built.conf");
+	const struct config_service *alive = &config->services[4], *dns = &config->services[1];
+	const struct config_backend *a = &alive->backends[0], *b = &alive->backends[1];
+	const struct config_backend *sorry = &alive->backends[2];
+
+	(void)state;
+	assert_int_equal(alive->track, CONFIG_TRACK_ALWAYS);
+	assert_int_equal(alive->idle_timeout_ms, 8 * 3600000);
+	assert_int_equal(alive->min_up, 2);
+	assert_int_equal(alive->when_down, CONFIG_DOWN_ALL);
+	assert_int_equal(alive->on_down, CONFIG_CUT);
+	assert_int_equal(a->slow_start_ms, 30000);
+	assert_int_equal(a->check.type, CONFIG_CHECK_HTTP);
+	assert_int_equal(a->check.fall, 1);
+	assert_string_equal(a->check.path, "/healthz");
+	assert_string_equal(a->check.host, "a.example");
+	assert_int_equal(a->check.expect_min, 204);
+	assert_int_equal(a->check.expect_max, 204);
+	assert_int_equal(b->slow_start_ms, 24 * 3600000);
+	assert_int_equal(b->check.type, CONFIG_CHECK_TCP);
+	assert_int_equal(b->check.every_ms, 100);
+	assert_int_equal(b->check.timeout_ms, 10);
+	assert_int_equal(b->check.rise, 1);
+	assert_false(b->backup);
+	assert_true(sorry->backup);
+	assert_int_equal(sorry->check.type, CONFIG_CHECK_NONE);
+	/* Nothing can be tried of udp unless it is told how. */
+	assert_int_equal(dns->backends[0].check.type, CONFIG_CHECK_NONE);
 }
 
 static void ports_are_integers_ranges_or_any(void **state)
@@ -238,7 +270,7 @@ static void what_a_file_does_not_say_is_built_in(void **state)
 	assert_false(backend->backup);
 	assert_int_equal(backend->drain_ms, 5 * 60000);
 	assert_int_equal(backend->slow_start_ms, 0);
-	assert_int_equal(backend->check.type, CONFIG_CHECK_NONE);
+	assert_int_equal(backend->check.type, CONFIG_CHECK_TCP);
 	assert_int_equal(backend->check.every_ms, 2000);
 	assert_int_equal(backend->check.timeout_ms, 1000);
 	assert_int_equal(backend->check.fall, 3);
@@ -423,15 +455,15 @@ static void assert_services(int count, const char *ports, int backends_each, boo
 static void limits_are_taken_and_one_more_is_refused(void **state)
 {
 	(void)state;
-	assert_services(4096, "80", 1, false, "");
-	assert_services(4097, "80", 1, false,
-			"lb.conf:3: 4097 services are too many: 4096 at most\n");
-	assert_services(1, "80", 32768, false, "");
-	assert_services(1, "80", 32769, false,
-			"lb.conf:3: 32769 backends, one a family, are too many: 32768 at most\n");
-	assert_services(1, "80", 16384, true, "");
-	assert_services(1, "80", 16385, true,
-			"lb.conf:3: 32770 backends, one a family, are too many: 32768 at most\n");
+	assert_services(4095, "80", 1, false, "");
+	assert_services(4096, "80", 1, false,
+			"lb.conf:3: 4096 services are too many: 4095 at most\n");
+	assert_services(1, "80", 32767, false, "");
+	assert_services(1, "80", 32768, false,
+			"lb.conf:3: 32768 backends, one a family, are too many: 32767 at most\n");
+	assert_services(1, "80", 16383, true, "");
+	assert_services(1, "80", 16384, true,
+			"lb.conf:3: 32768 backends, one a family, are too many: 32767 at most\n");
 	assert_services(1, "\"1-32768\"", 1, false, "");
 	assert_services(1, "\"1-32769\"", 1, false,
 			"lb.conf:3: 32769 pairs of vip and port, ranges counted out, are too many: "
@@ -442,6 +474,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_built_key_reaches_its_field),
+		cmocka_unit_test(health_and_motion_reach_their_fields),
 		cmocka_unit_test(ports_are_integers_ranges_or_any),
 		cmocka_unit_test(what_a_file_does_not_say_is_built_in),
 		cmocka_unit_test(the_nearest_that_says_a_key_decides),
