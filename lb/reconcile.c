@@ -14,14 +14,6 @@
 
 #define SETTLE_MS 1000 /* for neighbours that nobody has asked for yet */
 
-static uint64_t boottime_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
-}
-
 static int wanted_make(struct manager *manager, struct config *config, bool touch,
 		       struct state **ret_wanted)
 {

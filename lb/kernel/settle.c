@@ -9,6 +9,14 @@
 #include "lb/kernel/stats.h"
 #include "lb/model/motion.h"
 
+uint64_t boottime_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
+}
+
 uint32_t motion_now(const struct dataplane *dataplane)
 {
 	struct timespec now;

@@ -6,6 +6,9 @@
 #include "lb/kernel/dataplane.h"
 #include "lb/model/state.h"
 
+/* CLOCK_BOOTTIME in milliseconds: the clock of drains, slow starts and resting ids. */
+uint64_t boottime_ms(void);
+
 /* Ticks of the data plane's clock, now. */
 uint32_t motion_now(const struct dataplane *dataplane);
 

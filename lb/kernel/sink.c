@@ -18,7 +18,6 @@
 #include "lb/kernel/stats.h"
 #include "lb/model/entries.h"
 #include "lb/model/motion.h"
-#include "lb/model/ring.h"
 #include "lb/model/table.h"
 
 static void store(uint64_t *word, uint64_t value)
@@ -124,14 +123,6 @@ static void op_unmake(struct dataplane *dataplane, const struct op *op)
 
 /* ---- write ---------------------------------------------------------------------------------- */
 
-static uint64_t boottime_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
-}
-
 static void service_info_write(struct dataplane *dataplane, const struct service *service)
 {
 	struct lb_service_info *info = &dataplane->service_info[service->id];
@@ -207,13 +198,6 @@ static void backend_write(struct dataplane *dataplane, const struct service *ser
 	backend_name_write(dataplane, backend);
 }
 
-static uint32_t slot_owner_wanted(const struct service *service, int family, uint32_t slot)
-{
-	uint32_t owner = service->ring[family].owners[slot];
-
-	return owner == RING_NOBODY ? LB_NOBODY : service->backends[owner].id;
-}
-
 /* A run that nobody uses yet: settled, in an epoch in which nothing was recorded. */
 static void ring_add(struct dataplane *dataplane, const struct service *service, int family)
 {
@@ -222,7 +206,7 @@ static void ring_add(struct dataplane *dataplane, const struct service *service,
 	for (uint32_t i = 0; i < ring->slots; i++) {
 		dataplane->clocks[ring->base + i].epoch++;
 		store(&dataplane->slots[ring->base + i],
-		      LB_SLOT(slot_owner_wanted(service, family, i), 0, 0));
+		      LB_SLOT(service_slot_owner(service, family, i), 0, 0));
 	}
 }
 
@@ -245,7 +229,7 @@ static void ring_step(struct dataplane *dataplane, const struct service *service
 	for (uint32_t i = 0; i < ring->slots; i++) {
 		struct lb_clock *clock = &dataplane->clocks[ring->base + i];
 		uint64_t *slot = &dataplane->slots[ring->base + i];
-		uint64_t next = slot_step(*slot, slot_owner_wanted(service, family, i), usable);
+		uint64_t next = slot_step(*slot, service_slot_owner(service, family, i), usable);
 
 		if (next == *slot)
 			continue;

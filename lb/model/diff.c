@@ -9,7 +9,6 @@
 #include "lb/model/entries.h"
 #include "lb/model/motion.h"
 #include "lb/model/plan.h"
-#include "lb/model/ring.h"
 
 struct differ {
 	const struct state *actual;
@@ -314,14 +313,6 @@ static void diff_backends(struct differ *d, const struct service *service,
 	}
 }
 
-static uint32_t slot_owner_wanted(const struct service *service, const struct ring *ring,
-				  uint32_t slot)
-{
-	uint32_t owner = ring->owners[slot];
-
-	return owner == RING_NOBODY ? LB_NOBODY : service->backends[owner].id;
-}
-
 struct slot_changes {
 	uint32_t words, owners, started; /* that change; of those: owner; start moving */
 };
@@ -334,7 +325,7 @@ static struct slot_changes slots_changed(const struct differ *d, const struct se
 
 	for (uint32_t i = 0; i < ring->slots; i++) {
 		uint64_t word = d->kernel->slots[ring->base + i];
-		uint64_t next = slot_step(word, slot_owner_wanted(service, ring, i), &d->usable);
+		uint64_t next = slot_step(word, service_slot_owner(service, family, i), &d->usable);
 
 		changes.words += next != word;
 		changes.owners += LB_SLOT_OWNER(next) != LB_SLOT_OWNER(word);

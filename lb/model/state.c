@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lb/model/ring.h"
+
 void state_free(struct state *state)
 {
 	if (!state)
@@ -79,6 +81,13 @@ uint16_t identity_csum_l4(const struct identity *identity)
 	if (identity->port)
 		sum += (uint16_t)~htons(identity->vip_port) + htons(identity->port);
 	return fold(sum);
+}
+
+uint32_t service_slot_owner(const struct service *service, int family, uint32_t slot)
+{
+	uint32_t owner = service->ring[family].owners[slot];
+
+	return owner == RING_NOBODY ? LB_NOBODY : service->backends[owner].id;
 }
 
 const char *backend_state_name(enum backend_state state)

@@ -108,6 +108,9 @@ struct backend *service_backend(const struct service *service, const char *name,
 uint16_t identity_csum_addr(const struct identity *identity);
 uint16_t identity_csum_l4(const struct identity *identity);
 
+/* The id that the wanted ring gives a slot to (LB_NOBODY: none), once ids are given. */
+uint32_t service_slot_owner(const struct service *service, int family, uint32_t slot);
+
 const char *backend_state_name(enum backend_state state);
 int addr_family(const struct addr *addr); /* IPV4 or IPV6 */
 

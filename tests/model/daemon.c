@@ -128,15 +128,6 @@ static void motion_take(struct world *world)
 			slots_moving(world->dataplane, &world->actual->services[s]);
 }
 
-/* For ids that rest after a removal; the tables know their real time. */
-static uint64_t boottime_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
-}
-
 size_t world_reconcile(struct world *world)
 {
 	struct kernel_view kernel = { .slots = world->dataplane->slots,
