@@ -5,6 +5,7 @@ CC	:= gcc
 CLANG	:= $(firstword $(shell command -v clang-19 clang 2>/dev/null) clang-19)
 BPFTOOL	:= $(firstword $(shell command -v bpftool 2>/dev/null) /usr/sbin/bpftool)
 PYTHON	:= /usr/bin/python3
+# Whatever stands before it, its last part is "build": sources include "build/lb.skel.h".
 BUILD	:= build
 V	?= 0
 ifeq ($(V),0)
@@ -15,11 +16,11 @@ endif
 
 PACKAGES := libbpf libxdp libnl-3.0 libconfig libevent json-c libcurl libsystemd libnl-route-3.0
 WARN	 := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes
-CFLAGS	 := -std=gnu11 -O2 -g $(WARN) -D_GNU_SOURCE -I. -Ixdp \
+CFLAGS	 := -std=gnu11 -O2 -g $(WARN) -D_GNU_SOURCE -I$(dir $(BUILD)) -I. -Ixdp \
 	    $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 LIBS	 := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lpcap
 BPFFLAGS := -std=gnu11 -O2 -g -mcpu=v3 -Wall -Wextra -Wno-unused-parameter -Werror --target=bpf \
-	    -I/usr/include/$(shell uname -m)-linux-gnu -Ixdp -I.
+	    -I/usr/include/$(shell uname -m)-linux-gnu -Ixdp -I. $(BPFEXTRA)
 
 SKELS	 := $(patsubst xdp/%.bpf.c,$(BUILD)/%.skel.h,$(wildcard xdp/*.bpf.c))
 
@@ -82,7 +83,15 @@ $(BUILD)/pattern: $(PATTERN)
 packages: ## the Debian packages that building and testing need (apt-get, as root)
 	@tests/packages
 
-tests: all $(UNIT) $(PROG) $(MODEL) $(BUILD)/pattern $(BUILD)/lb-bench
+# The same lbd with other programs over the same tables: for the tests of upgrade and downgrade.
+OTHER	 := $(BUILD)/other/build
+
+.PHONY: other
+other:
+	@$(MAKE) --no-print-directory BUILD=$(OTHER) BPFEXTRA="-include tests/net/other.bpf.h" \
+		$(OTHER)/lbd
+
+tests: all other $(UNIT) $(PROG) $(MODEL) $(BUILD)/pattern $(BUILD)/lb-bench
 
 test: packages ## everything: units, programs, networks, the 6.1 kernel; as root
 	@$(MAKE) --no-print-directory -j2 tests
@@ -92,11 +101,20 @@ test: packages ## everything: units, programs, networks, the 6.1 kernel; as root
 
 BENCH_O	 := $(call object,$(filter-out %.bpf.c,$(wildcard bench/*.c)))
 
-$(BENCH_O): | $(patsubst bench/%.bpf.c,$(BUILD)/bench/%.skel.h,$(wildcard bench/*.bpf.c))
+BENCH_S	 := $(patsubst bench/%.bpf.c,$(BUILD)/bench/%.skel.h,$(wildcard bench/*.bpf.c)) \
+	    $(BUILD)/bench/lb_lru.skel.h
+
+$(BENCH_O): | $(BENCH_S)
 
 $(BUILD)/bench/%.bpf.o: bench/%.bpf.c
 	@mkdir -p $(@D)
 	$(call say,BPF)$(CLANG) $(BPFFLAGS) -MMD -MP -MF $@.d -MT $@ -c -o $@ $<
+
+# lb itself, with another way to keep its records.
+$(BUILD)/bench/lb_lru.bpf.o: xdp/lb.bpf.c bench/lb_lru.bpf.h
+	@mkdir -p $(@D)
+	$(call say,BPF)$(CLANG) $(BPFFLAGS) -include bench/lb_lru.bpf.h -MMD -MP -MF $@.d -MT $@ \
+		-c -o $@ $<
 
 $(BUILD)/bench/%.skel.h: $(BUILD)/bench/%.bpf.o
 	$(call say,SKEL)$(BPFTOOL) gen skeleton $< name $*_bpf > $@.new && mv $@.new $@

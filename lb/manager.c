@@ -94,14 +94,16 @@ static int programs_refresh(struct manager *manager, bool exclusive, struct diag
 	const struct state *actual = manager->actual;
 	int err = 0;
 
-	for (size_t i = 0; !err && i < actual->reply_hook_count; i++)
-		err = reply_attach(manager->dataplane, actual->reply_hooks[i], diag);
+	/* The fronts first: an lb that the verifier refuses ends this daemon before it has replaced
+	 * anything. */
 	for (size_t i = 0; !err && i < actual->front_count; i++) {
 		bool generic;
 
 		err = front_attach(manager->dataplane, &actual->fronts[i], exclusive, &generic,
 				   diag);
 	}
+	for (size_t i = 0; !err && i < actual->reply_hook_count; i++)
+		err = reply_attach(manager->dataplane, actual->reply_hooks[i], diag);
 	return err;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Where the programs stand: lb on the front interfaces (by libxdp, beside other XDP programs
- * where the kernel can), lb_reply in tc. What we attached is pinned beside the tables, so that a
- * later daemon, or lbctl without one, knows it again. */
+ * where the kernel can), lb_reply in tc. An lb that uses the tables of our pin directory is ours,
+ * and so is a filter with the directory's handle: a later daemon, or lbctl without one, knows them
+ * again. */
 #ifndef LB_KERNEL_ATTACH_H
 #define LB_KERNEL_ATTACH_H
 
@@ -20,6 +21,9 @@ bool front_is_ours(const struct dataplane *dataplane, unsigned int ifindex, bool
 
 /* Loads lb_reply once; the hooks share it. */
 int reply_load(struct dataplane *dataplane, struct diag *diag);
+
+/* Attaches it, or puts it in the place of an older one of ours by one exchange; leaves the same one
+ * as it is. */
 int reply_attach(struct dataplane *dataplane, unsigned int ifindex, struct diag *diag);
 int reply_detach(struct dataplane *dataplane, unsigned int ifindex);
 bool reply_is_ours(const struct dataplane *dataplane, unsigned int ifindex);

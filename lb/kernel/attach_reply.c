@@ -4,7 +4,6 @@
  * program ends in TC_ACT_UNSPEC. */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <net/if.h>
@@ -19,6 +18,7 @@
 
 #include "build/reply.skel.h"
 #include "lb/kernel/attach.h"
+#include "lb/kernel/program.h"
 #include "lb/model/siphash.h"
 
 #define PRIORITY 0xed1b
@@ -57,6 +57,16 @@ static void device_name(unsigned int ifindex, char name[IFNAMSIZ])
 		snprintf(name, IFNAMSIZ, "#%u", ifindex);
 }
 
+static bool reply_is_current(const struct dataplane *dataplane, const struct bpf_tc_hook *hook)
+{
+	LIBBPF_OPTS(bpf_tc_opts, options, .handle = handle_of(dataplane), .priority = PRIORITY);
+	int fd = bpf_program__fd(dataplane->reply->progs.lb_reply);
+	struct program standing;
+
+	return !bpf_tc_query(hook, &options) && !program_of_id(options.prog_id, &standing) &&
+	       program_is_current(&standing, fd, dataplane->pin, "lb_settings");
+}
+
 int reply_attach(struct dataplane *dataplane, unsigned int ifindex, struct diag *diag)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = BPF_TC_INGRESS);
@@ -70,6 +80,8 @@ int reply_attach(struct dataplane *dataplane, unsigned int ifindex, struct diag 
 	err = bpf_tc_hook_create(&hook);
 	if (err == -EEXIST)
 		err = 0;
+	if (!err && reply_is_current(dataplane, &hook))
+		return 0;
 	options.prog_fd = bpf_program__fd(dataplane->reply->progs.lb_reply);
 	if (!err)
 		err = bpf_tc_attach(&hook, &options);
@@ -127,26 +139,16 @@ int reply_detach(struct dataplane *dataplane, unsigned int ifindex)
 
 /* ---- without a daemon ----------------------------------------------------------------------- */
 
-static void fronts_detach(struct dataplane *dataplane, struct diag *diag)
-{
-	struct dirent *entry;
-	unsigned int ifindex;
-	DIR *dir = opendir(dataplane->pin);
-
-	while (dir && (entry = readdir(dir)))
-		if (sscanf(entry->d_name, "front_%u", &ifindex) == 1)
-			front_detach(dataplane, ifindex, diag);
-	if (dir)
-		closedir(dir);
-}
-
-static void replies_detach(struct dataplane *dataplane)
+static void programs_detach(struct dataplane *dataplane, struct diag *diag)
 {
 	struct if_nameindex *all = if_nameindex();
 
-	for (struct if_nameindex *at = all; at && at->if_index; at++)
+	for (struct if_nameindex *at = all; at && at->if_index; at++) {
+		if (front_is_ours(dataplane, at->if_index, NULL))
+			front_detach(dataplane, at->if_index, diag);
 		if (reply_is_ours(dataplane, at->if_index))
 			reply_detach(dataplane, at->if_index);
+	}
 	if_freenameindex(all);
 }
 
@@ -166,8 +168,7 @@ int unload_pins(const char *pin, struct diag *diag)
 		close(lock);
 		return -EBUSY;
 	}
-	fronts_detach(&dataplane, diag);
-	replies_detach(&dataplane);
+	programs_detach(&dataplane, diag);
 	err = dataplane_unpin(pin, diag);
 	close(lock);
 	return err;

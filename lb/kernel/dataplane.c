@@ -25,6 +25,7 @@
 #include "build/lb.skel.h"
 #include "build/losses.skel.h"
 #include "build/reply.skel.h"
+#include "lb/kernel/program.h"
 
 #ifndef BPF_FS_MAGIC
 #define BPF_FS_MAGIC 0xcafe4a11
@@ -122,18 +123,40 @@ static int maps_open(struct dataplane *dataplane, struct lb_bpf *skel)
 
 /* ---- layout --------------------------------------------------------------------------------- */
 
+/* The version stands first in every layout; the rest of another one may be of any size, and the
+ * kernel answers with all of it. */
+static int layout_copy(int fd, struct lb_layout *ret_layout)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 size = sizeof(info), zero = 0;
+	void *value;
+	int err;
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &size))
+		return -errno;
+	value = calloc(1, info.value_size);
+	if (!value)
+		return -ENOMEM;
+	err = bpf_map_lookup_elem(fd, &zero, value) ? -errno : 0;
+	if (!err)
+		memcpy(ret_layout, value, info.value_size < sizeof(*ret_layout)
+						  ? info.value_size
+						  : sizeof(*ret_layout));
+	free(value);
+	return err;
+}
+
 /* What pins are there says with which layout they were made: read before anything else. */
 static int layout_read(const char *pin, struct lb_layout *ret_layout)
 {
 	char path[PATH_MAX];
-	__u32 zero = 0;
 	int fd, err;
 
 	snprintf(path, sizeof(path), "%s/lb_layout", pin);
 	fd = bpf_obj_get(path);
 	if (fd < 0)
 		return -errno;
-	err = bpf_map_lookup_elem(fd, &zero, ret_layout) ? -errno : 0;
+	err = layout_copy(fd, ret_layout);
 	close(fd);
 	return err;
 }
@@ -241,6 +264,19 @@ static int pinned_maps_visit(struct dataplane *dataplane, map_function *visit, s
 	return err;
 }
 
+/* Only opened: that its table fits is known before any other is made. */
+static int losses_open(struct dataplane *dataplane, struct diag *diag)
+{
+	struct losses_bpf *skel = losses_bpf__open();
+	char path[PATH_MAX];
+
+	if (!skel)
+		return -errno;
+	dataplane->loss_counter = skel;
+	snprintf(path, sizeof(path), "%s/lb_losses", dataplane->pin);
+	return map_reuse(skel->maps.lb_losses, path, diag);
+}
+
 static int tables_load(struct dataplane *dataplane, struct diag *diag)
 {
 	struct lb_bpf *skel = lb_bpf__open();
@@ -255,6 +291,8 @@ static int tables_load(struct dataplane *dataplane, struct diag *diag)
 		err = bpf_map__set_max_entries(skel->maps.lb_clocks, dataplane->max_slots);
 	if (!err)
 		err = pinned_maps_visit(dataplane, map_reuse, diag);
+	if (!err && dataplane->pin)
+		err = losses_open(dataplane, diag);
 	if (!err)
 		err = lb_bpf__load(skel);
 	if (!err)
@@ -371,33 +409,37 @@ int dataplane_share(const struct dataplane *dataplane, struct bpf_object *object
 
 /* ---- losses --------------------------------------------------------------------------------- */
 
-/* A link that stays when this process ends; an older one of ours goes. */
+/* A link that stays when this process ends. The same program goes on as it is; another one is
+ * followed by ours: a moment both count, and what is lost then counts twice, but never not at all.
+ * (A link of a tracepoint cannot exchange its program.) */
 static int link_keep(const struct dataplane *dataplane, struct bpf_program *program,
 		     struct bpf_link **ret_link)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], path_new[PATH_MAX];
+	struct program old;
+	int err;
 
 	snprintf(path, sizeof(path), "%s/%s", dataplane->pin, bpf_program__name(program));
+	snprintf(path_new, sizeof(path_new), "%s/%s_new", dataplane->pin,
+		 bpf_program__name(program));
+	if (!program_of_pinned_link(path, &old) &&
+	    program_is_current(&old, bpf_program__fd(program), dataplane->pin, "lb_losses"))
+		return 0;
 	*ret_link = bpf_program__attach(program);
 	if (!*ret_link)
 		return -errno;
-	unlink(path);
-	return bpf_link__pin(*ret_link, path);
+	unlink(path_new); /* of a daemon that died here */
+	err = bpf_link__pin(*ret_link, path_new);
+	return err ? err : rename(path_new, path) ? -errno : 0;
 }
 
 int dataplane_count_losses(struct dataplane *dataplane, struct diag *diag)
 {
-	struct losses_bpf *skel = losses_bpf__open();
+	struct losses_bpf *skel = dataplane->loss_counter;
 	char path[PATH_MAX];
-	int err;
+	int err = losses_bpf__load(skel);
 
-	if (!skel)
-		return -errno;
-	dataplane->loss_counter = skel;
 	snprintf(path, sizeof(path), "%s/lb_losses", dataplane->pin);
-	err = map_reuse(skel->maps.lb_losses, path, diag);
-	if (!err)
-		err = losses_bpf__load(skel);
 	if (!err)
 		err = map_pin(skel->maps.lb_losses, path, diag);
 	if (err)

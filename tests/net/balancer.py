@@ -10,6 +10,8 @@ from lab import wait_for
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LBD = pathlib.Path(os.environ.get("LBD", ROOT / "build" / "lbd"))
+# The same with other programs (`make other`): a newer or an older version.
+OTHER = pathlib.Path(os.environ.get("LBD_OTHER", LBD.parent / "other" / "build" / "lbd"))
 LBCTL = pathlib.Path(os.environ.get("LBCTL", ROOT / "build" / "lbctl"))
 
 TUNING = 'tuning: { hash_seed = "net tests"; max_slots = 65536; };\n'
@@ -55,9 +57,10 @@ class Balancer:
         self.pin = lab.pin(f"{namespace.label}-{name}")
         self.socket = self.dir / "lbd.sock"
         self.process = None
+        self.program = LBD
 
     def command(self, *options):
-        return [LBD, "-c", self.conf, "--pin", self.pin, "--socket", self.socket,
+        return [self.program, "-c", self.conf, "--pin", self.pin, "--socket", self.socket,
                 "--state", self.dir / "state", "--log-level", "info", *options]
 
     def start(self, text=None):

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from balancer import config
+from balancer import LBD, OTHER, config
 from lab import Lab, wait_for
 from live import FULL, Echoing, assert_untouched, flows, moving, unexplained
 from topology import VIP4
@@ -93,8 +93,10 @@ class Trouble:
         return done
 
     def kill(self):
+        """Each is an upgrade or downgrade too: the other build's programs come in place."""
         assert self.lbd.process.running(), self.lbd.process.output()
         self.lbd.stop(signal.SIGKILL)
+        self.lbd.program = (OTHER, LBD)[self.kills % 2]
         self.lbd.start()
         self.kills += 1
         # Long enough for something to be done to it.

@@ -14,9 +14,10 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BUILD = ROOT / "build"
+OTHER = BUILD / "other" / "build"  # the same lbd with other programs
 QEMU = "qemu-system-x86_64"
 MODULES = ("veth", "sch_ingress", "cls_bpf")
-BOOT_TIMEOUT_S = 150
+BOOT_TIMEOUT_S = 200
 
 # Programs of the system that the guest uses, and what libxdp opens by itself.
 TOOLS = ("ip", "ethtool", "bpftool", "curl")
@@ -89,12 +90,13 @@ def program_tests():
 
 
 def guest_programs_build(folder):
-    """The other XDP program and its loader: only the guest needs them."""
+    """The other XDP program, its loader, and the stream: only the guest needs them."""
     include = f"/usr/include/{os.uname().machine}-linux-gnu"
     subprocess.run(["clang-19", "-O2", "-g", "--target=bpf", f"-I{include}", "-c",
                     HERE / "guest" / "pass.bpf.c", "-o", folder / "pass.bpf.o"], check=True)
-    subprocess.run(["gcc", "-O2", "-Wall", "-Werror", HERE / "guest" / "beside.c", "-o",
-                    folder / "beside", "-lxdp", "-lbpf"], check=True)
+    for name in ("beside", "stream"):
+        subprocess.run(["gcc", "-O2", "-Wall", "-Werror", HERE / "guest" / f"{name}.c", "-o",
+                        folder / name, "-lxdp", "-lbpf"], check=True)
 
 
 def initramfs_make(scratch, kernel):
@@ -112,11 +114,14 @@ def initramfs_make(scratch, kernel):
     (root.folder / "guest/modules").write_text("".join(f"{path}\n" for path in modules))
     for name in ("lb", "reply", "losses"):
         root.add(BUILD / "xdp" / f"{name}.bpf.o", f"/guest/{name}.bpf.o")
+        root.add(OTHER / "xdp" / f"{name}.bpf.o", f"/guest/other/{name}.bpf.o")
     for name in ("lbd", "lbctl"):
         root.add_program(BUILD / name, f"/guest/{name}")
+    root.add_program(OTHER / "lbd", "/guest/other/lbd")
     for name in program_tests():
         root.add_program(BUILD / "tests" / name, f"/guest/tests/{name}")
-    root.add_program(scratch / "beside", "/guest/beside")
+    for name in ("beside", "stream"):
+        root.add_program(scratch / name, f"/guest/{name}")
     root.add(scratch / "pass.bpf.o", "/guest/pass.bpf.o")
     root.pack(scratch / "initramfs")
     shutil.rmtree(root.folder)

@@ -19,7 +19,8 @@ def test_the_guest_runs_6_1_and_comes_to_its_end(guest):
     assert guest.came_to_its_end(), guest.text[-4000:]
 
 
-@pytest.mark.parametrize("name", ["lb", "reply", "losses"])
+@pytest.mark.parametrize("name", ["lb", "reply", "losses", "other/lb", "other/reply",
+                                  "other/losses"])
 def test_object_loads(guest, name):
     guest.assert_ok(f"load {name}")
 
@@ -35,6 +36,9 @@ def test_program_tests_hold(guest, name):
     "lbd comes again after SIGTERM",
     "lbd comes again after SIGKILL",
     "a second lbd is refused",
+    "another lbd takes over and back after SIGTERM",
+    "another lbd takes over and back after SIGKILL",
+    "the next lbd finishes what was cut short",
     "unload leaves the other program",
     "lbd stays when another program comes and goes",
 ])

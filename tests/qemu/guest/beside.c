@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Another user of XDP on the same interface, by libxdp's own rules:
- *	beside attach INTERFACE OBJECT	puts the program of an object file there
+ *	beside attach INTERFACE OBJECT [PINS]
+ *					puts the program of an object file there, over the tables
+ *					that are pinned in that directory
  *	beside detach INTERFACE		takes it away
  *	beside list INTERFACE		what stands there: "dispatcher" or "alone", then name and id
  *					of each program, in the order in which they run */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -31,12 +35,31 @@ static int list(int ifindex)
 	return 0;
 }
 
-static int attach(int ifindex, const char *object)
+static int tables_share(struct bpf_object *object, const char *pins)
+{
+	struct bpf_map *map;
+	char path[256];
+	int err = 0;
+
+	bpf_object__for_each_map(map, object) {
+		int fd;
+
+		snprintf(path, sizeof(path), "%s/%s", pins, bpf_map__name(map));
+		fd = bpf_obj_get(path);
+		if (fd >= 0 && !err)
+			err = bpf_map__reuse_fd(map, fd);
+	}
+	return err;
+}
+
+static int attach(int ifindex, const char *object, const char *pins)
 {
 	struct xdp_program *program = xdp_program__open_file(object, "xdp", NULL);
 
 	if (!program || libxdp_get_error(program))
 		return -ENOENT;
+	if (pins && tables_share(xdp_program__bpf_obj(program), pins))
+		return -EINVAL;
 	return xdp_program__attach(program, ifindex, XDP_MODE_NATIVE, 0);
 }
 
@@ -59,8 +82,8 @@ int main(int argc, char **argv)
 
 	if (ifindex && !strcmp(argv[1], "list"))
 		err = list(ifindex);
-	else if (ifindex && !strcmp(argv[1], "attach") && argc == 4)
-		err = attach(ifindex, argv[3]);
+	else if (ifindex && !strcmp(argv[1], "attach") && argc > 3)
+		err = attach(ifindex, argv[3], argv[4]);
 	else if (ifindex && !strcmp(argv[1], "detach"))
 		err = detach(ifindex);
 	if (err)
