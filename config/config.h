@@ -93,6 +93,7 @@ struct config_service {
 
 struct config {
 	char *file;		/* as it was given */
+	bool includes;		/* it has an @include: other files are part of it */
 	struct config_interface *interfaces;
 	size_t interface_count;
 	struct config_service *services;
@@ -110,7 +111,11 @@ struct config {
  * Returns 0; -ENOENT, -EACCES or another errno of open(2); -EINVAL for what the file says. */
 int config_load(const char *name, struct config **ret_config, struct diag *diag);
 
-/* The same for text that is already in memory; it takes no @include. */
+/* The same for the text of that file, read already: what it includes is looked for beside it. */
+int config_load_read(const char *name, const char *text, struct config **ret_config,
+		     struct diag *diag);
+
+/* The same for text that is of no file; it takes no @include. */
 int config_load_text(const char *name, const char *text, struct config **ret_config,
 		     struct diag *diag);
 

@@ -164,6 +164,7 @@ static int load_steps(struct load *load, const char *text, const char *include_d
 	load_build(load);
 	load_check(load);
 	load_check_between(load);
+	load->config->includes = load->scan.file_count > 1;
 	return load->diag->count == before ? 0 : -EINVAL;
 }
 
@@ -193,20 +194,27 @@ int config_load_text(const char *name, const char *text, struct config **ret_con
 	return load_text(name, text, NULL, ret_config, diag);
 }
 
-int config_load(const char *name, struct config **ret_config, struct diag *diag)
+int config_load_read(const char *name, const char *text, struct config **ret_config,
+		     struct diag *diag)
 {
 	const char *slash = strrchr(name, '/');
-	char *directory, *text;
-	int error;
+	char *directory = slash ? mem_must(strndup(name, (size_t)(slash - name))) : mem_text(".");
+	int error = load_text(name, text, directory, ret_config, diag);
 
-	error = slurp(name, false, &text);
+	free(directory);
+	return error;
+}
+
+int config_load(const char *name, struct config **ret_config, struct diag *diag)
+{
+	char *text;
+	int error = slurp(name, false, &text);
+
 	if (error) {
 		diag_add(diag, name, 0, "cannot read it: %s", slurp_error(error));
 		return error;
 	}
-	directory = slash ? mem_must(strndup(name, (size_t)(slash - name))) : mem_text(".");
-	error = load_text(name, text, directory, ret_config, diag);
-	free(directory);
+	error = config_load_read(name, text, ret_config, diag);
 	free(text);
 	return error;
 }

@@ -35,7 +35,7 @@ static const struct schema_word track_words[] = {
 	{ .word = "moves" }, { .word = "always" }, { 0 },
 };
 static const struct schema_word when_down_words[] = {
-	{ .word = "drop" }, { "reject", LATER }, { .word = "all" }, { 0 },
+	{ .word = "drop" }, { .word = "reject" }, { .word = "all" }, { 0 },
 };
 static const struct schema_word on_down_words[] = {
 	{ .word = "keep" }, { .word = "cut" }, { 0 },
@@ -153,7 +153,7 @@ const struct schema_key schema_keys[] = {
 	{ IN_CHECK, "rise", SCHEMA_INTEGER, .min = 1, .max = 1000, .fallback = "2",
 	  .help = "successes in a row that make it up" },
 	{ IN_CHECK, "path", SCHEMA_URLPATH, .fallback = "/", .help = "what http asks for" },
-	{ IN_CHECK, "host", SCHEMA_STRING,
+	{ IN_CHECK, "host", SCHEMA_HOST,
 	  .help = "http's Host; without it the backend's address and port" },
 	{ IN_CHECK, "expect", SCHEMA_STATUS, .min = 100, .max = 599, .fallback = "200-299",
 	  .help = "statuses of http that are well" },

@@ -34,6 +34,7 @@ enum schema_type {
 	SCHEMA_STRING,	/* anything but "" */
 	SCHEMA_PATH,	/* absolute, at most max bytes */
 	SCHEMA_URLPATH,	/* what a request of HTTP asks for */
+	SCHEMA_HOST,	/* what a request of HTTP says of whom it asks */
 	SCHEMA_STATUS,	/* a status of HTTP or a range of them */
 	SCHEMA_LISTEN,	/* "ADDRESS:PORT" */
 	SCHEMA_MAC,	/* of one station */

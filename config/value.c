@@ -156,6 +156,8 @@ static bool text_read(const struct schema_key *key, const char *text, struct val
 		return *text == '/' && strlen(text) <= (size_t)key->max;
 	case SCHEMA_URLPATH:
 		return *text == '/' && is_printable(text);
+	case SCHEMA_HOST: /* a line end in it would be another header of the request */
+		return *text && is_printable(text);
 	case SCHEMA_STATUS:
 	case SCHEMA_PORTS:
 		return range_read(key, text, value);

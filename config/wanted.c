@@ -77,6 +77,9 @@ void value_print_wanted(const struct schema_key *key, FILE *to)
 	case SCHEMA_URLPATH:
 		fputs("a path that starts with \"/\", without blanks", to);
 		break;
+	case SCHEMA_HOST:
+		fputs("a host's name or address in printable ASCII, without blanks", to);
+		break;
 	case SCHEMA_STATUS:
 		fputs("a status or a range such as \"200-299\"", to);
 		break;

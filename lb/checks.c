@@ -90,6 +90,7 @@ static struct row_health row_health_of(struct manager *manager,
 		return row;
 	health_get(manager->health, service->name, backend->name, &backend->address[family],
 		   &result);
+	row.unknown = !result.known;
 	row.up = result.known ? result.up : hopeful;
 	snprintf(row.reason, sizeof(row.reason), "%s",
 		 result.known ? result.reason : "its first check is under way");

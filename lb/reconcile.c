@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/mem.h"
+#include "config/slurp.h"
 #include "lb/kernel/attach.h"
 #include "lb/kernel/settle.h"
 #include "lb/kernel/sink.h"
@@ -46,10 +48,7 @@ static int wanted_make(struct manager *manager, struct config *config, bool touc
 static int plan_of(struct manager *manager, struct state *wanted, struct plan **ret_plan,
 		   struct diag *diag)
 {
-	struct kernel_view kernel = { .slots = manager->dataplane->slots,
-				      .max_slots = manager->dataplane->max_slots,
-				      .backend_info = manager->dataplane->backend_info,
-				      .now_ms = boottime_ms() };
+	struct kernel_view kernel = kernel_view_of(manager->dataplane);
 
 	return diff(manager->actual, wanted, &kernel, ret_plan, diag);
 }
@@ -89,6 +88,18 @@ static void backend_tell(const struct service *service, const struct backend *be
 		   backend_state_name(now->state), now->reason[0] ? ": " : "", now->reason);
 }
 
+/* What a recovered service was is not known: then only what is down is told. */
+static void service_tell(const struct service *before, const struct service *now)
+{
+	bool known = before && before->config;
+
+	if (known ? before->up == now->up : now->up)
+		return;
+	log_notice("service %s: %s → %s%s%s", now->name,
+		   known ? (before->up ? "up" : "down") : "new", now->up ? "up" : "down",
+		   now->reason[0] ? ": " : "", now->reason);
+}
+
 static void changes_tell(const struct state *before, const struct state *now)
 {
 	for (size_t s = 0; s < now->service_count; s++) {
@@ -103,6 +114,7 @@ static void changes_tell(const struct state *before, const struct state *now)
 					 : NULL,
 				     backend);
 		}
+		service_tell(old, service);
 	}
 }
 
@@ -132,10 +144,9 @@ static void motion_take(const struct manager *manager, struct state *wanted)
 		struct service *service = &wanted->services[s];
 		const struct service *old = state_service(manager->actual, service->name);
 
-		service->moving = slots_moving(manager->dataplane, service);
 		service->moving_since_ms = old ? old->moving_since_ms : 0;
-		if (service->moving && !service->moving_since_ms)
-			service->moving_since_ms = boottime_ms();
+		motion_note(manager->dataplane, service,
+			    slots_moving(manager->dataplane, service));
 	}
 }
 
@@ -187,19 +198,12 @@ void manager_settle(struct manager *manager)
 
 	for (size_t s = 0; s < manager->actual->service_count; s++) {
 		struct service *service = &manager->actual->services[s];
-		uint32_t before = service->moving;
+		uint32_t moving = settle(manager->dataplane, service);
 
-		service->moving = settle(manager->dataplane, service);
-		if (service->moving && !service->moving_since_ms)
-			service->moving_since_ms = now_ms;
-		if (!service->moving) {
-			if (before)
-				log_notice("service %s: moving → settled after %llu s",
-					   service->name,
-					   (unsigned long long)(now_ms - service->moving_since_ms) /
-						   1000);
-			service->moving_since_ms = 0;
-		}
+		if (service->moving && !moving)
+			log_notice("service %s: moving → settled after %llu s", service->name,
+				   (unsigned long long)(now_ms - service->moving_since_ms) / 1000);
+		motion_note(manager->dataplane, service, moving);
 		dirty |= drains_end(manager->dataplane, service);
 	}
 	if (dirty && manager_reconcile(manager, &diag))
@@ -272,19 +276,50 @@ int manager_reconcile(struct manager *manager, struct diag *diag)
 
 /* ---- reload --------------------------------------------------------------------------------- */
 
-static int config_read(struct manager *manager, const struct reload *reload,
-		       struct config **ret_config, struct diag *diag)
+/* What an @include brought in is not kept, and the file may say something else by now. */
+static int previous_vet(const struct manager *manager, struct diag *diag)
 {
-	if (reload->previous && !manager->previous_text) {
+	if (!manager->previous_text) {
 		diag_add(diag, NULL, 0, "there is no previous config to go back to");
 		return -ENOENT;
 	}
-	if (reload->previous)
-		return config_load_text(manager->previous_name, manager->previous_text, ret_config,
-					diag);
-	if (reload->text)
-		return config_load_text(reload->name, reload->text, ret_config, diag);
-	return config_load(manager->options.config, ret_config, diag);
+	if (!manager->previous_includes)
+		return 0;
+	diag_add(diag, manager->previous_name, 0,
+		 "the previous config has an @include, and what it included is not kept: put the "
+		 "files back as they were and reload them");
+	return -EOPNOTSUPP;
+}
+
+/* Reads it once: the text that is kept for "--previous" is what the values were made of. */
+static int config_read(const struct manager *manager, const struct reload *reload,
+		       char **ret_text, struct config **ret_config, struct diag *diag)
+{
+	const char *name = reload->previous ? manager->previous_name
+			   : reload->text   ? reload->name
+					    : manager->options.config;
+	const char *kept = reload->previous ? manager->previous_text : reload->text;
+	int err = reload->previous ? previous_vet(manager, diag) : 0;
+	char *text = NULL;
+
+	if (err)
+		return err;
+	if (kept) {
+		text = mem_text(kept);
+	} else {
+		err = slurp(name, false, &text);
+		if (err) {
+			diag_add(diag, name, 0, "cannot read it: %s", slurp_error(err));
+			return err;
+		}
+	}
+	err = kept ? config_load_text(name, text, ret_config, diag)
+		   : config_load_read(name, text, ret_config, diag);
+	if (err)
+		free(text);
+	else
+		*ret_text = text;
+	return err;
 }
 
 /* What a file cannot know by itself. */
@@ -318,7 +353,7 @@ int manager_preview(struct manager *manager, const struct reload *reload,
 		    struct preview *ret_preview, struct diag *diag)
 {
 	struct preview preview = { 0 };
-	int err = config_read(manager, reload, &preview.config, diag);
+	int err = config_read(manager, reload, &preview.text, &preview.config, diag);
 
 	if (err)
 		return err;
@@ -340,6 +375,7 @@ void preview_clear(struct preview *preview)
 	plan_free(preview->plan);
 	state_free(preview->wanted);
 	config_free(preview->config);
+	free(preview->text);
 	*preview = (struct preview){ 0 };
 }
 
@@ -370,50 +406,31 @@ static int breaks_vet(const struct plan *plan, const struct reload *reload, stru
 }
 
 /* The new config is in use: it takes the place of the old one. */
-static void config_take(struct manager *manager, struct config *config,
-			const struct reload *reload, char *text)
+static void config_take(struct manager *manager, const struct reload *reload,
+			struct preview *preview)
 {
-	char *name = strdup(config->file);
+	struct config *config = preview->config;
 
 	free(manager->previous_name);
 	free(manager->previous_text);
-	manager->previous_name = manager->config ? strdup(manager->config->file) : NULL;
+	manager->previous_name = manager->config ? mem_text(manager->config->file) : NULL;
+	manager->previous_includes = manager->config && manager->config->includes;
 	manager->previous_text = manager->text;
-	manager->text = text;
+	manager->text = preview->text;
 	config_free(manager->config);
 	manager->config = config;
+	preview->text = NULL;
+	preview->config = NULL;
 	manager->source = reload->previous ? "previous" : reload->text ? "once" : "-c";
 	clock_gettime(CLOCK_REALTIME, &manager->loaded);
-	log_notice("config %s: loaded, %zu service%s", name, config->service_count,
+	log_notice("config %s: loaded, %zu service%s", config->file, config->service_count,
 		   config->service_count == 1 ? "" : "s");
-	free(name);
-}
-
-static char *reload_text(const struct manager *manager, const struct reload *reload)
-{
-	FILE *file;
-	char *text = NULL;
-	size_t size = 0;
-
-	if (reload->previous)
-		return manager->previous_text ? strdup(manager->previous_text) : NULL;
-	if (reload->text)
-		return strdup(reload->text);
-	file = fopen(manager->options.config, "re");
-	if (file && getdelim(&text, &size, '\0', file) < 0) {
-		free(text);
-		text = NULL;
-	}
-	if (file)
-		fclose(file);
-	return text;
 }
 
 static int config_apply(struct manager *manager, const struct reload *reload, bool may_break,
 			preview_visitor *visit, void *data, struct diag *diag)
 {
 	struct preview preview = { 0 };
-	char *text = reload_text(manager, reload);
 	struct state *wanted = NULL;
 	struct plan *plan = NULL;
 	int err = manager_preview(manager, reload, &preview, diag);
@@ -429,12 +446,10 @@ static int config_apply(struct manager *manager, const struct reload *reload, bo
 		plan_free(plan);
 		state_free(wanted);
 		preview_clear(&preview);
-		free(text);
 		return err;
 	}
 	plan_free(plan);
-	config_take(manager, preview.config, reload, text);
-	preview.config = NULL;
+	config_take(manager, reload, &preview);
 	preview_clear(&preview);
 	checks_set(manager, manager->config);
 	return 0;

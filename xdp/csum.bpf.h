@@ -13,6 +13,14 @@ static __always_inline __u16 csum_fold(__u32 sum)
 	return (sum & 0xffff) + (sum >> 16);
 }
 
+/* The sum and `bytes` more, in the byte order of the wire; even, and few enough for 32 bits. */
+static __always_inline __u32 csum_add(__u32 sum, const void *from, __u32 bytes)
+{
+	for (__u32 i = 0; i < bytes / 2; i++)
+		sum += ((const __u16 *)from)[i];
+	return sum;
+}
+
 static __always_inline __u16 csum_update(__u16 csum, __u16 delta)
 {
 	return ~csum_fold((__u16)~csum + (__u32)delta);

@@ -3,6 +3,7 @@
  * backends on other hosts, which come in here too, get their vip back. All else is the stack's.
  * A packet for a service never reaches the stack unless it was rewritten: where the vip stands on
  * lo, the kernel would answer it with a reset. */
+#include "answer.bpf.h"
 #include "leave.bpf.h"
 #include "parse.bpf.h"
 #include "reply.bpf.h"
@@ -55,7 +56,10 @@ static __always_inline int packet_balance(struct xdp_md *ctx, struct packet *pkt
 		return reply_send(ctx, set, pkt);
 	LB_TRY(verdict);
 	LB_TRY(packet_check(pkt));
-	LB_TRY(backend_pick(set, pkt, service, &backend));
+	verdict = backend_pick(set, pkt, service, &backend);
+	if (verdict == LB_DROP_NO_BACKEND && service->used & LB_ENTRY_REJECT)
+		return packet_refuse(ctx, pkt);
+	LB_TRY(verdict);
 	return backend_send(ctx, pkt, backend);
 }
 

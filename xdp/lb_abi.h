@@ -12,7 +12,7 @@
 
 #include "lb_verdicts.h"
 
-#define LB_LAYOUT_VERSION	2
+#define LB_LAYOUT_VERSION	3
 
 #define LB_MAX_SERVICES		4096	/* ids 1 to 4095 */
 #define LB_MAX_BACKENDS		32768	/* ids 1 to 32767; one backend has one id a family */
@@ -75,6 +75,7 @@ _Static_assert(sizeof(struct lb_key) == 24, "lb_key is 24 bytes");
 
 #define LB_ENTRY_USED	1
 #define LB_ENTRY_TRACK	2	/* track = "always": records for all packets of the service */
+#define LB_ENTRY_REJECT	4	/* when_down = "reject": who finds no backend is told so */
 
 struct lb_entry {		/* two of them fill a cache line */
 	union lb_addr addr;
@@ -247,7 +248,14 @@ struct lb_counters {		/* per CPU and backend id */
 };
 _Static_assert(sizeof(struct lb_counters) == 32, "lb_counters is 32 bytes");
 
-struct lb_drop_key {		/* drops that a service can be blamed for */
+/* What each CPU has saved up of the ICMP errors that it may send. */
+#define LB_ANSWER_BURST	50
+struct lb_ration {
+	__u64 at_ms;		/* CLOCK_MONOTONIC at which this was true */
+	__u64 tokens;
+};
+
+struct lb_drop_key {		/* drops and refusals that a service can be blamed for */
 	__u32 service;
 	__u32 verdict;
 };
@@ -285,7 +293,7 @@ struct lb_service_info {	/* by service id; a free id has an empty name */
 	__u32 slot_count[2];	/* 0: no ring of that family */
 	__u32 protocol;		/* IPPROTO_TCP or IPPROTO_UDP */
 	__u32 record_life;	/* ticks that a record outlives its last packet */
-	__u32 _pad[2];
+	__u64 moving_since_ms;	/* CLOCK_BOOTTIME; 0: no slot of it is in motion */
 };
 _Static_assert(sizeof(struct lb_service_info) == 96, "lb_service_info is 96 bytes");
 

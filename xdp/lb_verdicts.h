@@ -37,7 +37,8 @@ enum lb_action {
 	X(PASS_REPLY_TOO_BIG, LB_PASS, "tc: a reply too big for its way, for the stack to refuse") \
 	X(DROP_REPLY_NO_ROUTE, LB_DROP, "tc: no route for a backend's reply")                     \
 	X(DROP_REPLY_FORWARDING, LB_DROP, "tc: forwarding is off where a reply comes in")         \
-	X(DROP_REPLY_FRAGMENT, LB_DROP, "tc: a fragment from a backend that is translated")
+	X(DROP_REPLY_FRAGMENT, LB_DROP, "tc: a fragment from a backend that is translated")       \
+	X(TX_REJECT, LB_TX, "the service is down: refused by a reset or port unreachable")
 
 #define LB_VERDICT_ENUM(name, action, text) LB_##name,
 enum lb_verdict { LB_VERDICTS(LB_VERDICT_ENUM) LB_VERDICT_COUNT };

@@ -59,7 +59,7 @@ static __always_inline void verdict_count(const struct packet *pkt, __u32 verdic
 
 	if (count)
 		(*count)++;
-	if (pkt->service && verdict_action(verdict) == LB_DROP)
+	if (pkt->service && (verdict_action(verdict) == LB_DROP || verdict == LB_TX_REJECT))
 		drop_count(pkt->service, verdict);
 }
 

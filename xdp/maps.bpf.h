@@ -5,9 +5,13 @@
 #define XDP_MAPS_BPF_H
 
 #include <linux/bpf.h>
+#include <stdbool.h>
 #include <bpf/bpf_helpers.h>
 
 #include "lb_abi.h"
+
+/* This copy of a program looks at the tables of the running one, and changes nothing. */
+const volatile bool lb_readonly = false;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -101,6 +105,13 @@ struct {
 	__type(key, struct lb_drop_key);
 	__type(value, __u64);
 } lb_drops SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct lb_ration);
+} lb_rations SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);

@@ -12,9 +12,10 @@ struct flow {			/* what a packet asks the records */
 	__u64 hash;		/* of its five-tuple and the slot's epoch */
 	__u32 seq;		/* TCP */
 	__u32 owner, unrecorded; /* backends: of new flows; of those that began before the motion */
+	__u32 service;
 	__u32 life, now;	/* ticks */
-	bool syn, ends;		/* SYN without ACK; FIN or RST */
-	bool tcp;
+	bool tcp, syn, ends;	/* SYN without ACK; FIN or RST */
+	bool denies;		/* RST without ACK */
 };
 
 static __always_inline __u64 record_hash(const struct lb_settings *set, const struct packet *pkt,
@@ -48,17 +49,18 @@ static __always_inline __u64 flow_syn_word(const struct flow *flow, __u32 seq)
 	return (__u64)seq << 32 | (__u32)(flow->hash * 0x9e3779b97f4a7c15ULL >> 32);
 }
 
-static __always_inline bool backend_is_usable(__u32 id)
+/* A record may be so old that its backend's id has another owner by now. */
+static __always_inline bool backend_is_usable(__u32 id, __u32 service)
 {
 	struct lb_backend *backend = bpf_map_lookup_elem(&lb_backends, &id);
 
-	return backend && backend->forward != LB_FORWARD_NONE &&
+	return backend && backend->forward != LB_FORWARD_NONE && backend->service == service &&
 	       !(*(const volatile __u8 *)&backend->flags & LB_BACKEND_GONE);
 }
 
 static __always_inline bool entry_swap(__u64 *place, __u64 from, __u64 to)
 {
-	return __sync_val_compare_and_swap(place, from, to) == from;
+	return lb_readonly || __sync_val_compare_and_swap(place, from, to) == from;
 }
 
 static __always_inline bool entry_is_alive(__u64 entry, const struct flow *flow)
@@ -85,8 +87,11 @@ static __always_inline bool entry_may_go(__u64 entry, const struct flow *flow, i
 	return embryonic && LB_RECORD_AGE(entry, flow->now) > LB_EMBRYONIC_TICKS;
 }
 
-/* An embryonic record speaks for its own handshake only: for the same SYN sent again, and for the
- * first bytes behind it. */
+/* An embryonic record speaks for its own handshake only: for the same SYN sent again, for the
+ * first bytes behind it, and for a RST without ACK. That is what a client in SYN-SENT says where a
+ * backend never heard the end of the last flow of these ports and answers its SYN by a challenge
+ * ACK (RFC 5961, section 4); it clears the way for the SYN sent again. Whoever ends a connection
+ * that it has sets ACK (RFC 9293, section 3.10.7.3). */
 static __always_inline bool embryo_speaks(const struct lb_bucket *bucket, __u32 place,
 					  const struct flow *flow)
 {
@@ -96,7 +101,9 @@ static __always_inline bool embryo_speaks(const struct lb_bucket *bucket, __u32 
 
 	if (word != flow_syn_word(flow, isn))
 		return false;
-	return flow->syn ? flow->seq == isn : flow->seq - isn - 1 < LB_ISN_WINDOW;
+	if (flow->syn)
+		return flow->seq == isn;
+	return flow->denies || flow->seq - isn - 1 < LB_ISN_WINDOW;
 }
 
 /* A packet of the flow has come: the record is confirmed, or closing after FIN or RST. */
@@ -107,6 +114,8 @@ static __always_inline void record_touch(struct lb_bucket *bucket, __u64 *place,
 	__u32 state = flow->ends ? LB_RECORD_CLOSING : LB_RECORD_CONFIRMED;
 	__u64 now;
 
+	if (embryonic && flow->denies)
+		return; /* the SYN comes again */
 	if (flow->syn) /* the same SYN again, or a port used again: neither confirms */
 		state = LB_RECORD_STATE(entry);
 	now = LB_RECORD(flow_tag(flow), LB_RECORD_BACKEND(entry), state, flow->now);
@@ -137,7 +146,7 @@ static __always_inline bool record_insert(struct lb_bucket *bucket, const struct
 			if (!entry_may_go(old, flow, round) ||
 			    !entry_swap(&bucket->entry[i], old, now))
 				continue;
-			if (i >= LB_BUCKET_CONFIRMED)
+			if (i >= LB_BUCKET_CONFIRMED && !lb_readonly)
 				*(volatile __u64 *)&bucket->syn[i - LB_BUCKET_CONFIRMED] =
 					flow_syn_word(flow, flow->seq);
 			return true;
@@ -150,7 +159,7 @@ static __always_inline __u32 record_lost(__u32 backend)
 	__u32 zero = 0;
 	__u64 *lost = bpf_map_lookup_elem(&lb_records_lost, &zero);
 
-	if (lost)
+	if (lost && !lb_readonly)
 		++*lost;
 	return backend;
 }
@@ -166,7 +175,8 @@ static __always_inline __u32 record_find(struct lb_bucket *bucket, const struct 
 
 		if (LB_RECORD_TAG(entry) != flow_tag(flow) || !entry)
 			continue;
-		if (!entry_is_alive(entry, flow) || !backend_is_usable(LB_RECORD_BACKEND(entry))) {
+		if (!entry_is_alive(entry, flow) || 
+		    !backend_is_usable(LB_RECORD_BACKEND(entry), flow->service)) {
 			entry_swap(&bucket->entry[i], entry, 0);
 			continue;
 		}
@@ -180,8 +190,9 @@ static __always_inline __u32 record_find(struct lb_bucket *bucket, const struct 
 }
 
 /* Where a packet of a moving slot (or of a service that tracks always) goes. A function of its
- * own, so that the common packet's code stays short. */
-static __noinline __u32 record_route(struct lb_settings *set, const struct flow *flow)
+ * own, so that the common packet's code stays short; a global one, so that the verifier walks it
+ * once and not for every way that leads here (23,228 instructions instead of 467,850). */
+__noinline __u32 record_route(struct lb_settings *set, const struct flow *flow)
 {
 	struct lb_bucket *bucket;
 	__u32 index, found;

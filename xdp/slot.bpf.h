@@ -47,7 +47,8 @@ static __always_inline __u32 motion_pick(struct lb_settings *set, const struct p
 	struct lb_service_info *info = bpf_map_lookup_elem(&lb_service_info, &service->id);
 	struct lb_clock *clock = bpf_map_lookup_elem(&lb_clocks, &pkt->slot);
 	__u32 previous = LB_SLOT_PREVIOUS(word), epoch = LB_SLOT_EPOCH(word), backend;
-	struct flow flow = { .owner = LB_SLOT_OWNER(word), .tcp = pkt->is_tcp };
+	struct flow flow = { .owner = LB_SLOT_OWNER(word), .service = service->id,
+			     .tcp = pkt->is_tcp };
 
 	if (!info || !clock)
 		return flow.owner;
@@ -59,16 +60,17 @@ static __always_inline __u32 motion_pick(struct lb_settings *set, const struct p
 	flow.now = motion_clock(set);
 	flow.life = info->record_life;
 	flow.unrecorded = flow.owner;
-	if (previous != LB_NOBODY && backend_is_usable(previous))
+	if (previous != LB_NOBODY && backend_is_usable(previous, service->id))
 		flow.unrecorded = previous;
 	if (pkt->is_tcp) {
 		flow.seq = bpf_ntohl(pkt->tcp->seq);
 		flow.syn = pkt->tcp->syn && !pkt->tcp->ack;
+		flow.denies = pkt->tcp->rst && !pkt->tcp->ack;
 		flow.ends = pkt->tcp->fin || pkt->tcp->rst;
 	}
 	backend = record_route(set, &flow);
 	if (backend != flow.owner && LB_SLOT_MOVING(word) && !(pkt->is_tcp && pkt->tcp->rst) &&
-	    clock->clock != flow.now)
+	    clock->clock != flow.now && !lb_readonly)
 		*(volatile __u32 *)&clock->clock = flow.now;
 	return backend;
 }

@@ -7,13 +7,14 @@
 
 static __always_inline bool entry_matches(const struct lb_entry *entry, const struct lb_key *key)
 {
-	const struct lb_entry track = { .used = LB_ENTRY_TRACK };
+	const struct lb_entry options = { .used = LB_ENTRY_TRACK | LB_ENTRY_REJECT };
 	const struct lb_entry wanted = { .port = key->port, .protocol = key->protocol,
-					 .used = LB_ENTRY_USED | LB_ENTRY_TRACK };
+					 .used = LB_ENTRY_USED | LB_ENTRY_TRACK |
+						 LB_ENTRY_REJECT };
 
 	return entry->addr.quad[0] == key->addr.quad[0] &&
 	       entry->addr.quad[1] == key->addr.quad[1] &&
-	       (entry->rest | track.rest) == wanted.rest;
+	       (entry->rest | options.rest) == wanted.rest;
 }
 
 /* The entry of `key` in the half that `word` says is live, or NULL. */

@@ -141,7 +141,7 @@ static void handle_plan(struct api *api, struct evhttp_request *request, struct 
 	if (manager_preview(api->manager, &reload, &preview, &diag)) {
 		answer_errors(request, &diag);
 	} else {
-		answer_json(request, 200, plan_json(&preview, api->manager->overrides.count));
+		answer_json(request, 200, plan_json(api->manager, &preview));
 		preview_clear(&preview);
 	}
 	free(reload.breaks);
@@ -156,7 +156,7 @@ static void plan_note(const struct preview *preview, void *data)
 {
 	struct done *done = data;
 
-	done->plan = plan_json(preview, done->manager->overrides.count);
+	done->plan = plan_json(done->manager, preview);
 }
 
 static void handle_reload(struct api *api, struct evhttp_request *request,

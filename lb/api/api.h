@@ -26,7 +26,7 @@ void api_close(struct api *api); /* removes the socket; NULL is fine */
 
 /* lb/api/show.c; the caller puts the object. */
 struct json_object *show_json(struct manager *manager);
-struct json_object *plan_json(const struct preview *preview, size_t overrides);
+struct json_object *plan_json(struct manager *manager, const struct preview *preview);
 struct json_object *errors_json(const struct diag *diag);
 
 /* lb/api/metrics.c; the caller frees the text. */

@@ -115,6 +115,7 @@ static struct json_object *service_json(const struct manager *manager,
 	ADD(object, "ports", ports_json(service->config));
 	ADD(object, "forward", json_object_new_string(config_forward_name(service->forward)));
 	ADD(object, "state", json_object_new_string(service->up ? "up" : "down"));
+	ADD(object, "reason", string_or_null(service->reason));
 	ADD(object, "slots_moving",
 	    json_object_new_int64(slots_moving(manager->dataplane, service)));
 	ADD(object, "moving_since_s",
@@ -264,7 +265,13 @@ struct json_object *show_json(struct manager *manager)
 
 /* ---- plans and errors ----------------------------------------------------------------------- */
 
-static struct json_object *plan_service_json(const struct plan_service *service)
+static struct json_object *count_json(const struct count *count)
+{
+	return count->known ? json_object_new_int64((int64_t)count->count) : NULL;
+}
+
+static struct json_object *plan_service_json(const struct plan_service *service,
+					     const struct connections *connections)
 {
 	struct json_object *object = json_object_new_object();
 
@@ -275,12 +282,14 @@ static struct json_object *plan_service_json(const struct plan_service *service)
 	ADD(object, "slots_moving", json_object_new_int64(service->slots_moving));
 	ADD(object, "breaks", json_object_new_boolean(service->breaks));
 	ADD(object, "why", string_or_null(service->why));
-	ADD(object, "live_connections", NULL);
+	ADD(object, "live_connections", count_json(&connections->live));
+	ADD(object, "connections_lost", count_json(&connections->lost));
 	return object;
 }
 
-struct json_object *plan_json(const struct preview *preview, size_t overrides)
+struct json_object *plan_json(struct manager *manager, const struct preview *preview)
 {
+	struct connections *connections = connections_count(manager, preview);
 	struct json_object *object = json_object_new_object();
 	struct json_object *operations = json_object_new_array();
 	struct json_object *services = json_object_new_array();
@@ -292,10 +301,12 @@ struct json_object *plan_json(const struct preview *preview, size_t overrides)
 		free(text);
 	}
 	for (size_t i = 0; i < preview->plan->service_count; i++)
-		json_object_array_add(services, plan_service_json(&preview->plan->services[i]));
+		json_object_array_add(services, plan_service_json(&preview->plan->services[i],
+								  &connections[i]));
+	free(connections);
 	ADD(object, "operations", operations);
 	ADD(object, "services", services);
-	ADD(object, "overrides", json_object_new_int64(overrides));
+	ADD(object, "overrides", json_object_new_int64(manager->overrides.count));
 	return object;
 }
 

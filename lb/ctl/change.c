@@ -48,6 +48,15 @@ static void print_operations(struct json_object *operations, FILE *to)
 		fprintf(to, "  %s\n", json_object_get_string(list_at(operations, i)));
 }
 
+/* Null is what nobody could count. */
+static void count_or_nothing(struct table *table, struct json_object *service, const char *key)
+{
+	if (field(service, key))
+		table_cell_count(table, field_count(service, key));
+	else
+		table_cell(table, "%s", "");
+}
+
 static void print_services(struct json_object *services, FILE *to)
 {
 	static const struct table_column columns[] = {
@@ -57,6 +66,7 @@ static void print_services(struct json_object *services, FILE *to)
 		{ "OF", TABLE_RIGHT },
 		{ "START MOVING", TABLE_RIGHT },
 		{ "LIVE FLOWS", TABLE_RIGHT },
+		{ "OF THEM LOST", TABLE_RIGHT },
 	};
 	struct table *table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
 
@@ -68,10 +78,8 @@ static void print_services(struct json_object *services, FILE *to)
 		table_cell_count(table, field_count(service, "slots_moved"));
 		table_cell_count(table, field_count(service, "slots"));
 		table_cell_count(table, field_count(service, "slots_moving"));
-		if (field(service, "live_connections"))
-			table_cell_count(table, field_count(service, "live_connections"));
-		else
-			table_cell(table, "%s", "");
+		count_or_nothing(table, service, "live_connections");
+		count_or_nothing(table, service, "connections_lost");
 	}
 	if (list_length(services))
 		fputc('\n', to);

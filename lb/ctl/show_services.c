@@ -65,6 +65,19 @@ static const char *list_text(struct json_object *list, const char *none, char *t
 	return text;
 }
 
+/* "1,021 for 12m" */
+static void moving_cell(struct table *table, struct json_object *service)
+{
+	uint64_t slots = field_count(service, "slots_moving");
+	char count[NUMBER_TEXT_MAX], since[NUMBER_TEXT_MAX];
+
+	if (!slots || !field(service, "moving_since_s"))
+		table_cell_count(table, slots);
+	else
+		table_cell(table, "%s for %s", count_format(slots, count),
+			   duration_format(field_count(service, "moving_since_s"), since));
+}
+
 static void service_row(struct table *table, struct json_object *service)
 {
 	struct tally tally = rows_tally(field(service, "backends"));
@@ -73,13 +86,14 @@ static void service_row(struct table *table, struct json_object *service)
 	table_cell(table, "%s", field_text(service, "name"));
 	table_cell(table, "%s", field_text(service, "state"));
 	table_cell(table, "%zu of %zu", tally.up, tally.backends);
-	table_cell_count(table, field_count(service, "slots_moving"));
+	moving_cell(table, service);
 	table_cell_count(table, tally.packets);
 	table_cell_bytes(table, tally.bytes);
 	table_cell(table, "%s", field_text(service, "forward"));
 	table_cell(table, "%s", field_text(service, "protocol"));
 	table_cell(table, "%s", list_text(field(service, "ports"), "any", ports, sizeof(ports)));
 	table_cell(table, "%s", list_text(field(service, "vips"), "", vips, sizeof(vips)));
+	table_cell(table, "%s", field_text(service, "reason"));
 }
 
 /* The address as it is dialled: brackets only where a port follows. */
@@ -105,6 +119,20 @@ static void state_cell(struct table *table, struct json_object *row)
 static void name_cell(struct table *table, struct json_object *service, struct json_object *row)
 {
 	table_cell(table, "%s/%s", field_text(service, "name"), field_text(row, "name"));
+}
+
+/* One that drains is done when it holds no slot any more. */
+static void reason_cell(struct table *table, struct json_object *row)
+{
+	uint64_t held = field_count(row, "slots_in_use");
+	const char *reason = field_text(row, "reason");
+	char count[NUMBER_TEXT_MAX];
+
+	if (strcmp(field_text(row, "state"), "drain") || !held)
+		table_cell(table, "%s", reason);
+	else
+		table_cell(table, "%s%s%s slot%s held", reason, *reason ? ", " : "",
+			   count_format(held, count), held == 1 ? "" : "s");
 }
 
 /* `any`: some row has the mark. */
@@ -160,7 +188,7 @@ static void print_attention(struct json_object *reply, FILE *to)
 			state_cell(table, row);
 			table_cell(table, "%s", field_text(row, "weight"));
 			table_cell_share(table, field_share(row, "share"));
-			table_cell(table, "%s", field_text(row, "reason"));
+			reason_cell(table, row);
 		}
 	}
 	if (any)
@@ -176,7 +204,7 @@ void show_services(struct json_object *reply, FILE *to)
 		{ "SERVICE", TABLE_LEFT },  { "STATE", TABLE_LEFT },	{ "UP", TABLE_RIGHT },
 		{ "MOVING", TABLE_RIGHT },  { "PACKETS", TABLE_RIGHT }, { "BYTES", TABLE_RIGHT },
 		{ "FORWARD", TABLE_LEFT }, { "PROTOCOL", TABLE_LEFT }, { "PORTS", TABLE_LEFT },
-		{ "ADDRESSES", TABLE_LEFT },
+		{ "ADDRESSES", TABLE_LEFT }, { "REASON", TABLE_LEFT },
 	};
 	struct table *table = table_new(columns, COUNT(columns));
 	struct json_object *services = field(reply, "services");
@@ -218,7 +246,7 @@ static void backend_row(struct table *table, struct json_object *service, struct
 	table_cell_bytes(table, field_count(row, "bytes"));
 	table_cell(table, "%s", field_text(row, "interface"));
 	table_cell(table, "%s", field_text(row, "mac"));
-	table_cell(table, "%s", field_text(row, "reason"));
+	reason_cell(table, row);
 }
 
 void show_backends(struct json_object *reply, FILE *to)

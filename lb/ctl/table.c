@@ -188,3 +188,18 @@ const char *share_format(double share, char text[NUMBER_TEXT_MAX])
 		snprintf(text, NUMBER_TEXT_MAX, "%.1f%%", percent);
 	return text;
 }
+
+const char *duration_format(uint64_t seconds, char text[NUMBER_TEXT_MAX])
+{
+	uint64_t minutes = seconds / 60, hours = minutes / 60;
+
+	if (seconds < 60)
+		snprintf(text, NUMBER_TEXT_MAX, "%" PRIu64 "s", seconds);
+	else if (minutes < 60)
+		snprintf(text, NUMBER_TEXT_MAX, "%" PRIu64 "m", minutes);
+	else if (hours < 48)
+		snprintf(text, NUMBER_TEXT_MAX, "%" PRIu64 "h %" PRIu64 "m", hours, minutes % 60);
+	else
+		snprintf(text, NUMBER_TEXT_MAX, "%" PRIu64 "d", hours / 24);
+	return text;
+}

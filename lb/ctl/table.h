@@ -41,6 +41,8 @@ void table_print(const struct table *table, FILE *to);
 
 const char *count_format(uint64_t count, char text[NUMBER_TEXT_MAX]);
 const char *bytes_format(uint64_t bytes, char text[NUMBER_TEXT_MAX]);
+/* "45s", "12m", "3h 7m", "5d" */
+const char *duration_format(uint64_t seconds, char text[NUMBER_TEXT_MAX]);
 const char *share_format(double share, char text[NUMBER_TEXT_MAX]);
 
 #endif

@@ -42,6 +42,7 @@ static void service_recover(struct state *state, const struct lb_service_info *i
 	service->id = id;
 	service->protocol = info->protocol;
 	service->idle_timeout_ms = idle_timeout_of(info->record_life);
+	service->moving_since_ms = info->moving_since_ms;
 	for (int family = 0; family < FAMILIES; family++) {
 		service->ring[family].base = info->slot_base[family];
 		service->ring[family].slots = info->slot_count[family];
@@ -109,6 +110,7 @@ static void keys_recover(struct dataplane *dataplane, struct state *state)
 		service->keys[service->key_count++] =
 			(struct vip_key){ addr_of(&entry->addr), ntohs(entry->port), false };
 		service->track |= entry->used & LB_ENTRY_TRACK;
+		service->reject |= entry->used & LB_ENTRY_REJECT;
 	}
 }
 

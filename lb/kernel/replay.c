@@ -72,6 +72,7 @@ static int programs_load(struct replay *replay, struct diag *diag)
 		return -ENOMEM;
 	replay->lb->rodata->lb_private = true;
 	replay->reply->rodata->lb_private = true;
+	replay->lb->rodata->lb_readonly = !replay->config; /* the tables are the live ones */
 	err = dataplane_share(replay->dataplane, replay->lb->obj);
 	if (!err)
 		err = dataplane_share(replay->dataplane, replay->reply->obj);

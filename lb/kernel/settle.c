@@ -65,6 +65,16 @@ uint32_t slots_moving(const struct dataplane *dataplane, const struct service *s
 	return moving;
 }
 
+void motion_note(struct dataplane *dataplane, struct service *service, uint32_t moving)
+{
+	if (!moving)
+		service->moving_since_ms = 0;
+	else if (!service->moving_since_ms)
+		service->moving_since_ms = boottime_ms();
+	service->moving = moving;
+	dataplane->service_info[service->id].moving_since_ms = service->moving_since_ms;
+}
+
 struct holdings holdings_of(const struct dataplane *dataplane, const struct service *service,
 			    const struct backend *backend)
 {

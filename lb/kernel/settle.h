@@ -17,6 +17,10 @@ uint32_t motion_now(const struct dataplane *dataplane);
 uint32_t settle(struct dataplane *dataplane, const struct service *service);
 uint32_t slots_moving(const struct dataplane *dataplane, const struct service *service);
 
+/* Takes down how many slots of the service move now, and since when: in the service, and beside its
+ * name in the tables, for whoever starts next. */
+void motion_note(struct dataplane *dataplane, struct service *service, uint32_t moving);
+
 /* Slots that a backend still has a part in: as owner, or as the previous of a moving one. */
 struct holdings {
 	uint32_t owned, previous;

@@ -381,6 +381,14 @@ static int plan_make(struct dataplane *dataplane, const struct plan *plan,
 	return 0;
 }
 
+struct kernel_view kernel_view_of(const struct dataplane *dataplane)
+{
+	return (struct kernel_view){ .slots = dataplane->slots,
+				     .max_slots = dataplane->max_slots,
+				     .backend_info = dataplane->backend_info,
+				     .now_ms = boottime_ms() };
+}
+
 int plan_apply(struct dataplane *dataplane, const struct plan *plan, const struct state *wanted,
 	       struct diag *diag)
 {
@@ -423,10 +431,7 @@ int state_write_private(struct dataplane *dataplane, struct state *wanted, struc
 	struct plan *plan;
 	struct table_half halves[2] = { { 0 } };
 	struct usable usable;
-	struct kernel_view kernel = { .slots = dataplane->slots,
-				      .max_slots = dataplane->max_slots,
-				      .backend_info = dataplane->backend_info,
-				      .now_ms = boottime_ms() };
+	struct kernel_view kernel = kernel_view_of(dataplane);
 	int err = diff(&nothing, wanted, &kernel, &plan, diag);
 
 	if (err)

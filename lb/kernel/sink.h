@@ -6,6 +6,9 @@
 #include "lb/kernel/dataplane.h"
 #include "lb/model/plan.h"
 
+/* What diff() reads of these tables, now. */
+struct kernel_view kernel_view_of(const struct dataplane *dataplane);
+
 /* All or nothing: where an operation of the "make" part fails, those before it are taken back,
  * nothing has changed for any packet, and the sentence is in diag. */
 int plan_apply(struct dataplane *dataplane, const struct plan *plan, const struct state *wanted,

@@ -4,6 +4,7 @@
 #include "lb/model/breaks.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,5 +90,17 @@ const char *service_breaks(const struct state *actual, const struct state *wante
 			return "the size of its ring changes";
 	if (changes->loses[service->id])
 		return "a virtual address or port is taken away";
+	return NULL;
+}
+
+/* Without records a UDP flow has its slot's owner. At rest that is what its record says as well: a
+ * slot settles only after the last record of another must have died. While it moves, records keep
+ * flows with the owners before. TCP is recorded in slots that move either way, and where records
+ * begin, nobody had another than the owner. */
+const char *motion_breaks(const struct service *service, const struct service *old, uint32_t moving)
+{
+	if (moving && old->track && !service->track && service->protocol == IPPROTO_UDP)
+		return "its flows are not remembered any more while slots of it are in motion: "
+		       "those that stayed behind follow their slots";
 	return NULL;
 }

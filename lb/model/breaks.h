@@ -23,4 +23,9 @@ const char *service_breaks(const struct state *actual, const struct state *wante
 			   const struct service *service, const struct service *old,
 			   const struct key_changes *changes);
 
+/* Likewise where flows of slots that are `moving` would follow them, instead of staying where their
+ * records say; NULL: none does. */
+const char *motion_breaks(const struct service *service, const struct service *old,
+			  uint32_t moving);
+
 #endif

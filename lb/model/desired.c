@@ -181,6 +181,8 @@ static int service_fill(struct state *state, struct service *service,
 	service->config = config;
 	service->forward = config->forward;
 	service->track = config->track == CONFIG_TRACK_ALWAYS;
+	service->reject = config->when_down == CONFIG_DOWN_REJECT;
+	service->up = true;
 	service->idle_timeout_ms = config->idle_timeout_ms;
 	service->protocol = config->protocol == CONFIG_TCP ? IPPROTO_TCP : IPPROTO_UDP;
 	service->backends = calloc(2 * config->backend_count + 1, sizeof(*service->backends));

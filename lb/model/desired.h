@@ -17,6 +17,7 @@ struct row_hop {
 /* What its check says; a row without a check is always up. */
 struct row_health {
 	bool up;
+	bool unknown;		/* no check has ended yet: it is not up, and none has failed */
 	char reason[NEXT_HOP_REASON_MAX];
 };
 

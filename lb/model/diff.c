@@ -315,6 +315,7 @@ static void diff_backends(struct differ *d, const struct service *service,
 
 struct slot_changes {
 	uint32_t words, owners, started; /* that change; of those: owner; start moving */
+	uint32_t moving;		 /* already */
 };
 
 static struct slot_changes slots_changed(const struct differ *d, const struct service *service,
@@ -330,6 +331,7 @@ static struct slot_changes slots_changed(const struct differ *d, const struct se
 		changes.words += next != word;
 		changes.owners += LB_SLOT_OWNER(next) != LB_SLOT_OWNER(word);
 		changes.started += LB_SLOT_MOVING(next) && !LB_SLOT_MOVING(word);
+		changes.moving += LB_SLOT_MOVING(word);
 	}
 	return changes;
 }
@@ -345,9 +347,19 @@ static void plan_service_add(struct differ *d, struct plan_service entry)
 	plan->services[plan->service_count++] = entry;
 }
 
+static uint32_t backends_lost(const struct service *old, const struct service *kept)
+{
+	uint32_t count = 0;
+
+	for (size_t b = 0; b < old->backend_count; b++)
+		count += backend_is_lost(&old->backends[b], kept);
+	return count;
+}
+
 static void diff_rings(struct differ *d, const struct service *service, const struct service *old)
 {
 	struct plan_service entry = { .name = service->name };
+	uint32_t moving = 0;
 
 	for (int family = 0; family < FAMILIES; family++) {
 		const struct ring *ring = &service->ring[family];
@@ -366,6 +378,7 @@ static void diff_rings(struct differ *d, const struct service *service, const st
 		entry.slots += ring->slots;
 		entry.slots_moved += changes.owners;
 		entry.slots_moving += changes.started;
+		moving += changes.moving;
 		if (!changes.words)
 			continue;
 		op = op_add(d, OP_SLOTS);
@@ -376,13 +389,16 @@ static void diff_rings(struct differ *d, const struct service *service, const st
 	}
 	if (!old)
 		return;
-	entry.why = service_breaks(d->actual, d->wanted, service, old, &d->keys);
-	entry.breaks = entry.why != NULL;
 	if (entry.slots)
 		entry.share_moved = (double)entry.slots_moved / entry.slots;
-	if (entry.breaks)
+	entry.why = service_breaks(d->actual, d->wanted, service, old, &d->keys);
+	if (entry.why)
 		entry.share_moved = 1;
-	if (entry.slots_moved || entry.breaks)
+	else
+		entry.why = motion_breaks(service, old, moving);
+	entry.breaks = entry.why != NULL;
+	entry.backends_lost = backends_lost(old, service);
+	if (entry.slots_moved || entry.breaks || entry.backends_lost)
 		plan_service_add(d, entry);
 }
 
@@ -466,6 +482,7 @@ static void diff_break(struct differ *d)
 		op_add(d, OP_SERVICE_REMOVE)->service = old;
 		plan_service_add(d, (struct plan_service){
 			.name = old->name, .share_moved = 1, .breaks = true,
+			.backends_lost = backends_lost(old, NULL),
 			.why = "the service is taken away" });
 	}
 	prefixes_missing(d, OP_DIRECT_REMOVE, d->actual, d->wanted);
@@ -476,6 +493,13 @@ static void diff_break(struct differ *d)
 			op_add(d, OP_FRONT_DETACH)->front = &d->actual->fronts[i];
 	numbers_missing(d, OP_DEVICE_REMOVE, d->actual->devices, d->actual->device_count,
 			d->wanted->devices, d->wanted->device_count);
+}
+
+bool backend_is_lost(const struct backend *backend, const struct service *kept)
+{
+	const struct backend *same = backend_same(kept, backend);
+
+	return !backend->gone && (!same || same->gone);
 }
 
 void state_usable(const struct state *state, struct usable *ret_usable)

@@ -43,7 +43,8 @@ int entry_compare_keys(const void *a_entry, const void *b_entry)
 	return order ? order : a->protocol - b->protocol;
 }
 
-#define RANK_RANGE 0x80 /* in `used`, while the list is made: it goes behind an exact port */
+#define SERVICE_FLAGS (LB_ENTRY_TRACK | LB_ENTRY_REJECT)
+#define RANK_RANGE    0x80 /* in `used`, while the list is made: it goes behind an exact port */
 
 /* Of equals the lower id, so that the order of services does not matter. */
 static int compare_entries(const void *a, const void *b)
@@ -66,7 +67,7 @@ static void list_finish(struct entry_list *list, struct lb_entry **ret_entries, 
 		if (!kept || entry_compare_keys(&list->entries[kept - 1], &list->entries[i]))
 			list->entries[kept++] = list->entries[i];
 	for (size_t i = 0; i < kept; i++)
-		list->entries[i].used = LB_ENTRY_USED | (list->entries[i].used & LB_ENTRY_TRACK);
+		list->entries[i].used = LB_ENTRY_USED | (list->entries[i].used & SERVICE_FLAGS);
 	*ret_entries = list->entries;
 	*ret_count = kept;
 }
@@ -84,7 +85,8 @@ static int service_entries(const struct service *service, struct entry_list *lis
 		entry->slot_base = ring->base;
 		entry->slot_count = ring->slots;
 		entry->used = (key->range ? RANK_RANGE : 0) |
-			      (service->track ? LB_ENTRY_TRACK : 0);
+			      (service->track ? LB_ENTRY_TRACK : 0) |
+			      (service->reject ? LB_ENTRY_REJECT : 0);
 		if (list_add(list, &key->vip, 0, 0, 0))
 			return -ENOMEM;
 	}

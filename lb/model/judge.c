@@ -3,31 +3,63 @@
  * with a backend takes new flows from it and leaves it those that it has. */
 #include "lb/model/judge.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- one backend ----------------------------------------------------------------------------- */
 
-/* A drain ends at its deadline; then its flows are lost. The clock starts when it is first seen
- * draining and goes on over restarts. */
-static uint64_t drain_judge(struct backend *row, const struct row_facts *facts)
+/* on_down = "cut": a check that failed takes the live flows too. Until the first one has ended,
+ * which is so after a restart and for a check that is new in the config, nobody is cut who was not
+ * before. */
+static bool is_cut(const struct row_facts *facts)
+{
+	bool was_gone = facts->before && facts->before->gone;
+
+	return facts->service->on_down == CONFIG_CUT && facts->health && !facts->health->up &&
+	       (!facts->health->unknown || was_gone);
+}
+
+/* The clock starts when it is first seen draining and goes on over restarts, and while it cannot
+ * be reached. */
+static void drain_clock(struct backend *row, const struct row_facts *facts)
 {
 	const struct backend *before = facts->before;
-	bool drains = before && before->drain_since_ms, over;
 
-	row->drain_since_ms = drains ? before->drain_since_ms : facts->now_ms;
+	row->drain_since_ms = before && before->drain_since_ms ? before->drain_since_ms
+							       : facts->now_ms;
+}
+
+/* The tables do not keep `drained`: after a restart, who drained and was gone before his time had
+ * nobody left. A lost next hop is not that: then he was down. */
+static bool is_drained(const struct backend *before)
+{
+	return before && before->drain_since_ms &&
+	       (before->drained || (before->gone && before->state == BACKEND_DRAIN));
+}
+
+/* A drain ends at its deadline, or when nobody is left; then its flows are lost. */
+static uint64_t drain_judge(struct backend *row, const struct row_facts *facts)
+{
+	drain_clock(row, facts);
 	row->state = BACKEND_DRAIN;
-	over = facts->now_ms - row->drain_since_ms >= facts->backend->drain_ms;
-	/* The tables do not keep `drained`: after a restart, who is gone before his time was. */
-	if (drains && (before->drained || (before->gone && !over))) {
-		row->drained = row->gone = true;
+	row->gone = true;
+	if (facts->now_ms - row->drain_since_ms >= facts->backend->drain_ms) {
+		row->drained = facts->before && facts->before->drained;
+		strcpy(row->reason, row->drained ? "drained: nobody is left"
+						 : "drained: its time is over");
+		return 0;
+	}
+	if (is_cut(facts)) {
+		snprintf(row->reason, sizeof(row->reason), "drained, and cut: %.120s",
+			 facts->health->reason);
+		return 0;
+	}
+	if (is_drained(facts->before)) {
+		row->drained = true;
 		strcpy(row->reason, "drained: nobody is left");
 		return 0;
 	}
-	if (over) {
-		row->gone = true;
-		strcpy(row->reason, "drained: its time is over");
-		return 0;
-	}
+	row->gone = false;
 	strcpy(row->reason, "draining: no new flows");
 	return row->drain_since_ms + facts->backend->drain_ms;
 }
@@ -68,6 +100,8 @@ uint64_t backend_judge(struct backend *row, const struct row_facts *facts)
 	if (!facts->hop->known) {
 		row->state = BACKEND_DOWN;
 		row->gone = true;
+		if (facts->admin == CONFIG_DRAIN)
+			drain_clock(row, facts);
 		memcpy(row->reason, facts->hop->reason, sizeof(row->reason));
 		return 0;
 	}
@@ -75,7 +109,7 @@ uint64_t backend_judge(struct backend *row, const struct row_facts *facts)
 		return drain_judge(row, facts);
 	if (facts->health && !facts->health->up) {
 		row->state = BACKEND_DOWN;
-		row->gone = facts->service->on_down == CONFIG_CUT;
+		row->gone = is_cut(facts);
 		memcpy(row->reason, facts->health->reason, sizeof(row->reason));
 		return 0;
 	}
@@ -108,20 +142,33 @@ static bool is_usable_when_down(const struct backend *row)
 	return row->has_hop && (row->state == BACKEND_DOWN || !row->gone);
 }
 
-/* Fewer than min_up that can take new flows: the service is down. when_down = "all": everyone who
- * is reachable and not off is used, also who was cut by on_down; else new flows go nowhere, and
- * live ones go on. */
+/* The first family that is down says why. */
+static void service_down(struct service *service, int family, unsigned int serving,
+			 unsigned int min_up)
+{
+	if (service->up)
+		snprintf(service->reason, sizeof(service->reason),
+			 "%s: %u backend%s can take new flows, min_up is %u",
+			 family == IPV6 ? "IPv6" : "IPv4", serving, serving == 1 ? "" : "s",
+			 min_up);
+	service->up = false;
+}
+
+/* Fewer than min_up that take new flows: the service is down in that family, and `up` only while
+ * it is down in none, for a client may come by either. Whoever serves counts: a backup only while
+ * it does, so that an idle one does not hold up a service whose others are too few.
+ * when_down = "all": everyone who is reachable and not off is used, also who was cut by on_down;
+ * else new flows go nowhere, and live ones go on. */
 static void min_up_judge(struct service *service, const struct config_service *config, int family)
 {
-	unsigned int up = 0;
+	unsigned int serving = 0;
 
 	for (size_t i = 0; i < service->backend_count; i++)
-		up += service->backends[i].family == family &&
-		      service->backends[i].state == BACKEND_UP && service->backends[i].weight;
-	if (up >= config->min_up) {
-		service->up = true;
+		serving += service->backends[i].family == family &&
+			   service->backends[i].effective_weight;
+	if (serving >= config->min_up)
 		return;
-	}
+	service_down(service, family, serving, config->min_up);
 	for (size_t i = 0; i < service->backend_count; i++) {
 		struct backend *row = &service->backends[i];
 

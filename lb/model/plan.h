@@ -53,6 +53,7 @@ struct plan_service {
 	uint32_t slots_moved;	/* that get another owner, over its rings */
 	uint32_t slots_moving;	/* that start moving */
 	uint32_t slots;
+	uint32_t backends_lost;	/* rows that are there now, and whose flows the plan loses */
 	bool breaks;		/* its live flows are lost: see why */
 	const char *why;
 };
@@ -79,6 +80,10 @@ int diff(const struct state *actual, struct state *wanted, const struct kernel_v
 	 struct plan **ret_plan, struct diag *diag);
 
 void plan_free(struct plan *plan);
+
+/* Whether a backend of the actual state loses its flows where `kept` (NULL: nothing) is what its
+ * service becomes. */
+bool backend_is_lost(const struct backend *backend, const struct service *kept);
 
 /* Which ids' flows go on in that state. */
 struct usable;

@@ -62,9 +62,11 @@ struct service {
 	uint8_t protocol;	/* IPPROTO_TCP or IPPROTO_UDP */
 	enum config_forward forward;
 	bool track;		/* records for all packets */
+	bool reject;		/* while it is down, clients are told so */
 	uint32_t moving;	/* slots in motion when last looked at */
 	uint64_t moving_since_ms; /* CLOCK_BOOTTIME at which this began; 0: none is moving */
-	bool up;		/* it takes new flows */
+	bool up;		/* it takes new flows, in each family of its vips */
+	char reason[NEXT_HOP_REASON_MAX]; /* why it is down; "" */
 	uint64_t idle_timeout_ms;
 	struct vip_key *keys;	/* vips times ports */
 	size_t key_count;

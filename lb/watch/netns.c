@@ -157,7 +157,7 @@ int netns_open(struct net *net, int nsid, int *ret_fd, char ret_path[NETNS_PATH_
 	return 0;
 }
 
-int netns_socket(int netns_fd, int *ret_fd)
+int netns_socket(int netns_fd, int domain, int type, int protocol, int *ret_fd)
 {
 	int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	int fd, err = 0;
@@ -169,7 +169,7 @@ int netns_socket(int netns_fd, int *ret_fd)
 		close(home);
 		return err;
 	}
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	fd = socket(domain, type | SOCK_CLOEXEC, protocol);
 	if (fd < 0)
 		err = -errno;
 	if (setns(home, CLONE_NEWNET))

@@ -10,9 +10,10 @@
  * it; -EPERM if it may be one that could not be looked at; another -errno. */
 int netns_open(struct net *net, int nsid, int *ret_fd, char ret_path[NETNS_PATH_MAX]);
 
-/* A socket for ioctls that belongs to that namespace. The calling thread is back in its own when
+/* A socket (domain, type and protocol as in socket(2)) that belongs to that namespace. The calling
+ * thread is back in its own when
  * this returns; a program that could not get back is ended here. Returns 0, -EPERM without
  * CAP_SYS_ADMIN, or another -errno. */
-int netns_socket(int netns_fd, int *ret_fd);
+int netns_socket(int netns_fd, int domain, int type, int protocol, int *ret_fd);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The container's end of a veth: what it is called, whether it has NAPI, and giving it that. The
- * link itself is read from here by its namespace's id; only ethtool's ioctl needs a socket over
- * there, and no other code of the program ever runs in another namespace. */
+ * link itself is read from here by its namespace's id; only ethtool's ioctl and the listing of its
+ * connections (sockets.c) need a socket over there, and no other code of the program ever runs in
+ * another namespace. */
 #include "lb/watch/veth.h"
 
 #include <errno.h>
@@ -17,14 +18,14 @@
 _Static_assert(sizeof(((struct veth_end *)0)->netns) == NETNS_PATH_MAX, "a namespace's path fits");
 
 /* A socket where the far end is, and the path of that namespace. */
-static int far_socket(struct net *net, const struct net_link *link, int *ret_fd,
-		      char path[NETNS_PATH_MAX])
+static int far_socket(struct net *net, const struct net_link *link, int domain, int type,
+		      int protocol, int *ret_fd, char path[NETNS_PATH_MAX])
 {
 	int netns, fd, err;
 
 	path[0] = '\0';
 	if (link->peer_nsid < 0) {
-		fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		fd = socket(domain, type | SOCK_CLOEXEC, protocol);
 		if (fd < 0)
 			return -errno;
 		*ret_fd = fd;
@@ -33,7 +34,7 @@ static int far_socket(struct net *net, const struct net_link *link, int *ret_fd,
 	err = netns_open(net, link->peer_nsid, &netns, path);
 	if (err)
 		return err;
-	err = netns_socket(netns, ret_fd);
+	err = netns_socket(netns, domain, type, protocol, ret_fd);
 	close(netns);
 	return err;
 }
@@ -65,7 +66,7 @@ static int end_open(struct net *net, const struct net_link *link, struct veth_en
 
 	err = far_link(net, link, &far);
 	if (!err)
-		err = far_socket(net, link, &fd, end.netns);
+		err = far_socket(net, link, AF_INET, SOCK_DGRAM, 0, &fd, end.netns);
 	if (err)
 		return err;
 	memcpy(end.name, far.name, sizeof(end.name));
@@ -80,6 +81,16 @@ static int end_open(struct net *net, const struct net_link *link, struct veth_en
 	*ret_end = end;
 	*ret_fd = fd;
 	return 0;
+}
+
+int veth_end_socket(struct net *net, const struct net_link *link, int domain, int type,
+		    int protocol, int *ret_fd)
+{
+	char path[NETNS_PATH_MAX];
+	struct net_link far;
+	int err = far_link(net, link, &far);
+
+	return err ? err : far_socket(net, link, domain, type, protocol, ret_fd, path);
 }
 
 int veth_end_read(struct net *net, const struct net_link *link, struct veth_end *ret_end)

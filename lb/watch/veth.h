@@ -27,6 +27,11 @@ int veth_end_read(struct net *net, const struct net_link *link, struct veth_end 
  * whether something was done. Returns 0 or as above. */
 int veth_end_enable_napi(struct net *net, const struct net_link *link, bool *ret_changed);
 
+/* A socket (as in socket(2)) of the far end's namespace, for the caller to close. Returns 0 or as
+ * above. */
+int veth_end_socket(struct net *net, const struct net_link *link, int domain, int type,
+		    int protocol, int *ret_fd);
+
 /* Whether XDP can redirect to this device natively: 0, or -EOPNOTSUPP with a sentence in
  * reason[size]. A bridge, a device that is down or a driver without ndo_xdp_xmit cannot; a veth
  * always can, if its far end has NAPI (above). Most cards can only while an XDP program is

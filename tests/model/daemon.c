@@ -88,7 +88,8 @@ static void row_add(struct rows *rows, const struct member *member, int service,
 	hop->hop.ifindex = LOOPBACK;
 	hop->hop.local = true;
 	memcpy(hop->hop.dst_mac, mac, sizeof(mac));
-	rows->health[rows->count] = (struct row_health){ !member->ill, "check failed" };
+	rows->health[rows->count] = (struct row_health){ .up = !member->ill,
+							 .reason = "check failed" };
 	*override = (struct override){
 		.has_state = true, .state = member->admin,
 		.has_weight = true, .weight = member->weight,
@@ -124,16 +125,13 @@ struct state *daemon_desired(struct world *world, const struct state *actual)
 static void motion_take(struct world *world)
 {
 	for (size_t s = 0; s < world->actual->service_count; s++)
-		world->actual->services[s].moving =
-			slots_moving(world->dataplane, &world->actual->services[s]);
+		motion_note(world->dataplane, &world->actual->services[s],
+			    slots_moving(world->dataplane, &world->actual->services[s]));
 }
 
 size_t world_reconcile(struct world *world)
 {
-	struct kernel_view kernel = { .slots = world->dataplane->slots,
-				      .max_slots = world->dataplane->max_slots,
-				      .backend_info = world->dataplane->backend_info,
-				      .now_ms = boottime_ms() };
+	struct kernel_view kernel = kernel_view_of(world->dataplane);
 	struct state *wanted = daemon_desired(world, world->actual);
 	_cleanup_diag_ struct diag diag = { 0 };
 	struct plan *plan;
@@ -157,7 +155,7 @@ void world_second(struct world *world)
 	for (size_t s = 0; s < world->actual->service_count; s++) {
 		struct service *service = &world->actual->services[s];
 
-		service->moving = settle(world->dataplane, service);
+		motion_note(world->dataplane, service, settle(world->dataplane, service));
 		dirty |= drains_end(world->dataplane, service);
 	}
 	if (dirty)

@@ -6,7 +6,7 @@ static bool drain_is_over(struct fate *fate, const struct world *world, int back
 	const struct member *member = &world->members[backend];
 	uint64_t now_ms = world_now_ms(world);
 
-	if (member->admin != CONFIG_DRAIN || !member->present || !member->has_hop) {
+	if (member->admin != CONFIG_DRAIN || !member->present) {
 		fate->drains = false;
 		return false;
 	}

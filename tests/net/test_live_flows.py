@@ -5,6 +5,7 @@ CONTRACT.md, row by row, and that nobody else's connections notice."""
 import contextlib
 import re
 import signal
+import socket
 import time
 
 import pytest
@@ -341,3 +342,35 @@ def test_slots_go_on_moving_over_a_crash_with_their_clocks_and_settle(network, s
     assert lbd.plan_is_empty()
     assert program_of(network) == program
     lbd.wait_log("service live: moving → settled")
+
+
+def greeted(network, port, seconds=8):
+    """Who answers a connection from this port of the client; it stays open."""
+    sock = network.client.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.settimeout(seconds)
+    sock.bind(("0.0.0.0", port))
+    sock.connect((VIP4, PORT))
+    sock.sendall(b"?")
+    return sock, sock.recv(1)[0]
+
+
+def test_a_port_used_again_reaches_a_backend_that_has_not_heard_of_the_end(network, start):
+    """Its kernel asks back (RFC 5961), the client's answers with a RST, which has to find the way
+    that the SYN found while the slot is moving."""
+    lbd = start()
+    for port in range(20000, 20100):
+        sock, server = greeted(network, port)
+        if server == 2:
+            break
+        sock.close()
+    network.edge.ip("link del v2")
+    lbd.wait_state("live/c2", "down")
+    with pytest.raises(ConnectionResetError):
+        sock.sendall(b"?")
+        sock.recv(1)
+    sock.close()
+    network.attach(network.servers[1], 2)
+    lbd.wait_state("live/c2", "up")
+    sock, server = greeted(network, port)
+    assert server == 2
+    sock.close()

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """drain, enable, disable, weight and reset: what an operator sets at run time."""
 
+import re
+import signal
+
 import pytest
 
+import foreign
 from balancer import backend, config, service
+from lab import wait_for
 from topology import VIP4, VIPS
 from traffic import connect, curl_many
 
@@ -46,6 +51,32 @@ def test_a_backend_taken_out_gets_no_new_flows_until_it_is_enabled(network, runn
     assert not any(row["override"] for row in running.rows("web/c1"))
 
 
+def test_a_draining_backend_says_how_many_slots_it_holds(running):
+    running.ctl("drain", "web/c1")
+    held = running.row("web/c1")["slots_in_use"]
+    assert held > 300
+    for view in ((), ("backends",)):
+        assert f"draining: no new flows, {held} slots held" in running.ctl("show", *view).stdout
+
+
+def moving(balancer):
+    (shown,) = balancer.show()["services"]
+    return shown["slots_moving"], shown["moving_since_s"]
+
+
+def test_since_when_slots_move_is_shown_and_survives_a_crash(running):
+    assert moving(running) == (0, None)
+    running.ctl("drain", "web/c1")
+    slots, since = moving(running)
+    assert slots > 600 and since in (0, 1)
+    wait_for(lambda: moving(running)[1] >= 2, "two seconds of motion")
+    running.stop(signal.SIGKILL)
+    running.start()
+    again, since = moving(running)
+    assert again == slots and since >= 2
+    assert re.search(rf" {slots:,} for [0-9]+s ", running.ctl("show").stdout)
+
+
 def test_a_weight_moves_its_share(network, running):
     running.ctl("weight", "web/c1", 300)
     assert all(row["weight"] == row["effective_weight"] == 300 for row in running.rows("web/c1"))
@@ -60,7 +91,10 @@ def test_a_weight_moves_its_share(network, running):
 def test_every_backend_out_leaves_the_service_down_and_drops(network, running):
     for number in (1, 2, 3):
         running.ctl("disable", f"web/c{number}")
-    assert running.show()["services"][0]["state"] == "down"
+    (shown,) = running.show()["services"]
+    assert shown["state"] == "down"
+    assert shown["reason"] == "IPv4: 0 backends can take new flows, min_up is 1"
+    running.wait_log("service web: up → down: IPv4: 0 backends can take new flows, min_up is 1")
     before = running.verdicts()["DROP_NO_BACKEND"]
     with pytest.raises(TimeoutError):
         connect(network.client, VIP4, 80, seconds=0.2)
@@ -69,6 +103,22 @@ def test_every_backend_out_leaves_the_service_down_and_drops(network, running):
     running.ctl("reset", "--all")
     assert running.show()["services"][0]["state"] == "up"
     assert answering(network) == {"c1", "c2", "c3"}
+
+
+def test_with_reject_who_comes_while_the_service_is_down_is_told_so(network, running):
+    """The client's end wants a program of its own: without one the kernel's veth lets what the
+    other end answers with XDP_TX lie in its ring."""
+    foreign.attach(network.client, "eth0")
+    running.reload(web(network).replace("forward =", 'when_down = "reject"; forward ='))
+    for number in (1, 2, 3):
+        running.ctl("disable", f"web/c{number}")
+    for vip in VIPS:
+        with pytest.raises(ConnectionRefusedError):
+            connect(network.client, vip, 80)
+    assert running.verdicts()["TX_REJECT"] == len(VIPS)
+    running.ctl("reset", "--all")
+    assert answering(network) == {"c1", "c2", "c3"}
+    foreign.detach(network.client, "eth0")
 
 
 def test_overrides_survive_reload_and_restart(network, running):

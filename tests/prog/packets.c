@@ -227,6 +227,8 @@ static bool frame_is_plain(const struct frame *frame, struct plain *ret_plain)
 		ret_plain->l4_size = get16(ret_plain->l4 + 4);
 		return ret_plain->l4_size <= total - header;
 	}
+	if (ret_plain->protocol == (ipv6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP))
+		return true;
 	return ret_plain->protocol == IPPROTO_TCP && ret_plain->l4_size >= TCP_HEADER;
 }
 
@@ -238,6 +240,8 @@ bool frame_checksums_right(const struct frame *frame)
 		return false;
 	if (!plain.ipv6 && internet_sum(0, plain.ip, IPV4_HEADER) != 0xffff)
 		return false;
+	if (plain.protocol == IPPROTO_ICMP)
+		return internet_sum(0, plain.l4, plain.l4_size) == 0xffff;
 	if (plain.protocol == IPPROTO_UDP && !frame_l4_checksum(frame))
 		return !plain.ipv6;
 	return l4_sum(0, plain.ip + (plain.ipv6 ? 8 : 12), plain.ipv6, plain.protocol, plain.l4,

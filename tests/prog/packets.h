@@ -58,8 +58,8 @@ struct spec {
 /* The frame that the words say. */
 void frame_build(const struct spec *spec, struct frame *ret_frame);
 
-/* Whether every checksum of a plain frame (no options, extensions or fragments) is right, UDP
- * without one over IPv4 included. */
+/* Whether every checksum of a plain frame (TCP, UDP or ICMP; no options, extensions or fragments)
+ * is right, UDP without one over IPv4 included. */
 bool frame_checksums_right(const struct frame *frame);
 
 /* The TCP or UDP checksum of a plain frame as it stands there. */

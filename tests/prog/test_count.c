@@ -10,8 +10,9 @@
 #include "lb/kernel/stats.h"
 #include "tests/prog/trials.h"
 
-#define SERVICE(name, ports, forward, v4, v6, more)                                               \
-	"{ name = \"" name "\"; vips = [ \"203.0.113.10\", \"2001:db8::10\" ];"                   \
+#define SERVICE(...) "{ " REST(__VA_ARGS__)
+#define REST(name, ports, forward, v4, v6, more)                                                  \
+	"name = \"" name "\"; vips = [ \"203.0.113.10\", \"2001:db8::10\" ];"                   \
 	"  ports = [ " ports " ]; forward = \"" forward "\";"                                     \
 	"  backends = ( { name = \"a\"; address = [ \"" v4 "\", \"" v6 "\" ]; " more " } ); }\n"
 
@@ -22,7 +23,9 @@ static const char config[] =
 	SERVICE("dsr", "84", "dsr", "10.1.0.5", "fd00::5", "") ","
 	SERVICE("dsrfar", "85", "dsr", "192.0.2.21", "2001:db8:2::21", "") ","
 	SERVICE("lost", "86", "dsr", "10.3.0.7", "fd03::7", "") ","
-	SERVICE("off", "87", "dsr", "10.1.0.7", "fd00::7", "state = \"off\";")
+	SERVICE("off", "87", "dsr", "10.1.0.7", "fd00::7", "state = \"off\";") ","
+	"{ when_down = \"reject\"; "
+	REST("refused", "88", "dsr", "10.1.0.8", "fd00::8", "state = \"off\";")
 	"); tuning: { hash_seed = \"count\"; max_slots = 100000; };";
 
 static const struct ground_hop hops[] = {
@@ -37,7 +40,7 @@ static const struct ground_hop hops[] = {
 struct row {
 	unsigned int in;	/* ifindex; 0: there is no row */
 	enum program program;
-	const char *blamed;	/* the service that a drop is counted for, or NULL */
+	const char *blamed;	/* the service that a drop or refusal is counted for */
 	struct spec spec;
 	bool only_ipv4, only_ipv6;
 };
@@ -78,6 +81,7 @@ static const struct row rows[LB_VERDICT_COUNT] = {
 	[LB_DROP_REPLY_FRAGMENT] = { BACK, LB_REPLY, "nat", { FROM(NEAR), .dst = CLIENT,
 							      .payload = 8,
 							      .fragment = FRAGMENT_MIDDLE } },
+	[LB_TX_REJECT] = { FRONT, LB, "refused", { TO(88), .tcp_flags = TCP_SYN } },
 };
 
 static struct ground *ground;

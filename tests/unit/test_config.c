@@ -231,6 +231,7 @@ static void ports_are_integers_ranges_or_any(void **state)
 	assert_int_equal(later->ports[0].first, 443);
 	assert_int_equal(later->ports[1].first, 22);
 	assert_int_equal(later->backend_count, 0);
+	assert_int_equal(later->when_down, CONFIG_DOWN_REJECT);
 }
 
 static void what_a_file_does_not_say_is_built_in(void **state)
@@ -241,6 +242,8 @@ static void what_a_file_does_not_say_is_built_in(void **state)
 	const struct config_backend *backend = &web->backends[1];
 
 	(void)state;
+	assert_true(include->includes);
+	assert_false(config->includes);
 	assert_int_equal(config->interface_count, 0);
 	assert_int_equal(config->service_count, 0);
 	assert_null(config->api_socket);

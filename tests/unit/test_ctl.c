@@ -233,7 +233,8 @@ static void a_table_without_rows_prints_nothing(void **state)
 
 static const char answer[] =
 	"{\"services\":[{\"name\":\"web\",\"vips\":[\"203.0.113.10\",\"2001:db8::10\"],"
-	"\"protocol\":\"tcp\",\"ports\":[80],\"forward\":\"nat\",\"state\":\"up\","
+	"\"protocol\":\"tcp\",\"ports\":[80],\"forward\":\"nat\",\"state\":\"down\","
+	"\"reason\":\"IPv6: 0 backends can take new flows, min_up is 1\","
 	"\"slots_moving\":0,\"backends\":["
 	"{\"name\":\"a\",\"address\":\"10.1.0.2\",\"port\":8080,\"state\":\"up\","
 	" \"reason\":\"\",\"weight\":100,\"effective_weight\":100,\"override\":false,"
@@ -244,11 +245,13 @@ static const char answer[] =
 	" \"override\":false,\"share\":0.0,\"packets\":0,\"bytes\":0,\"new_flows\":0,"
 	" \"interface\":null,\"mac\":null},"
 	"{\"name\":\"b\",\"address\":\"10.1.0.3\",\"port\":8080,\"state\":\"drain\","
-	" \"reason\":\"\",\"weight\":100,\"effective_weight\":0,\"override\":true,"
-	" \"share\":0.0,\"packets\":7,\"bytes\":420,\"new_flows\":1,"
+	" \"reason\":\"draining: no new flows\",\"weight\":100,\"effective_weight\":0,"
+	" \"override\":true,"
+	" \"share\":0.0,\"packets\":7,\"bytes\":420,\"new_flows\":1,\"slots_in_use\":1214,"
 	" \"interface\":\"veth-b\",\"mac\":\"02:00:00:00:00:0b\"}]},"
 	"{\"name\":\"dns\",\"vips\":[\"203.0.113.11\"],\"protocol\":\"udp\",\"ports\":[],"
-	"\"forward\":\"dsr\",\"state\":\"up\",\"slots_moving\":0,\"backends\":["
+	"\"forward\":\"dsr\",\"state\":\"up\",\"slots_moving\":1021,\"moving_since_s\":725,"
+	"\"backends\":["
 	"{\"name\":\"c\",\"address\":\"10.1.0.4\",\"port\":0,\"state\":\"up\",\"reason\":null,"
 	" \"weight\":100,\"effective_weight\":40,\"override\":false,\"share\":0.333,"
 	" \"packets\":0,\"bytes\":0,\"new_flows\":null,\"interface\":\"eth1\","
@@ -279,17 +282,19 @@ static void the_services_view_names_what_wants_a_look(void **state)
 {
 	(void)state;
 	assert_view(show_services, answer,
-		    "SERVICE  STATE      UP  MOVING  PACKETS   BYTES  FORWARD  PROTOCOL  PORTS  "
-		    "ADDRESSES\n"
-		    "web      up     0 of 2       0   12,051  1.2 MB  nat      tcp       80     "
-		    "203.0.113.10, 2001:db8::10\n"
-		    "dns      up     1 of 1       0        0     0 B  dsr      udp       any    "
-		    "203.0.113.11\n"
+		    "SERVICE  STATE      UP         MOVING  PACKETS   BYTES  FORWARD  PROTOCOL  "
+		    "PORTS  ADDRESSES                   REASON\n"
+		    "web      down   0 of 2              0   12,051  1.2 MB  nat      tcp       "
+		    "80     203.0.113.10, 2001:db8::10  IPv6: 0 backends can take new flows, "
+		    "min_up is 1\n"
+		    "dns      up     1 of 1  1,021 for 12m        0     0 B  dsr      udp       "
+		    "any    203.0.113.11\n"
 		    "\n"
 		    "BACKEND  ADDRESS         STATE   WEIGHT  SHARE  REASON\n"
 		    "web/a    [fd00::2]:8080  down       100   0.0%  "
 		    "no neighbour for fd00::2 on br0\n"
-		    "web/b    10.1.0.3:8080   drain*     100   0.0%\n"
+		    "web/b    10.1.0.3:8080   drain*     100   0.0%  "
+		    "draining: no new flows, 1,214 slots held\n"
 		    "\n"
 		    "* set at run time; lbctl reset SERVICE/BACKEND takes it back\n"
 		    "\n"
@@ -314,7 +319,7 @@ static void the_backends_view_has_every_row(void **state)
 		    "web/a    [fd00::2]:8080  down          100    0.0%          0        0     0 B"
 		    "                                no neighbour for fd00::2 on br0\n"
 		    "web/b    10.1.0.3:8080   drain*        100    0.0%          1        7   420 B"
-		    "  veth-b     02:00:00:00:00:0b\n"
+		    "  veth-b     02:00:00:00:00:0b  draining: no new flows, 1,214 slots held\n"
 		    "dns/c    10.1.0.4        up      40 of 100   33.3%                   0     0 B"
 		    "  eth1       02:00:00:00:00:0c\n"
 		    "\n"
@@ -363,6 +368,23 @@ static void an_answer_without_anything_in_it_is_survived(void **state)
 static void a_plan_says_what_it_means(void **state)
 {
 	(void)state;
+	assert_view(change_print,
+		    "{\"operations\":[\"- backend web/a 10.1.0.2:8080\"],"
+		    "\"services\":[{\"name\":\"web\",\"share_moved\":0.5,\"slots_moving\":0,"
+		    "\"slots_moved\":510,\"slots\":1021,\"breaks\":false,\"why\":null,"
+		    "\"live_connections\":12044,\"connections_lost\":0},"
+		    "{\"name\":\"ssh\",\"share_moved\":0.1,\"slots_moving\":102,"
+		    "\"slots_moved\":102,\"slots\":1021,\"breaks\":false,\"why\":null,"
+		    "\"live_connections\":null,\"connections_lost\":31}],\"overrides\":0}",
+		    "1 operation\n"
+		    "  - backend web/a 10.1.0.2:8080\n"
+		    "\n"
+		    "SERVICE  NEW FLOWS MOVED  SLOTS MOVED     OF  START MOVING  LIVE FLOWS  "
+		    "OF THEM LOST\n"
+		    "web                50.0%          510  1,021             0      12,044  "
+		    "           0\n"
+		    "ssh                10.0%          102  1,021           102              "
+		    "          31\n");
 	assert_view(change_print,
 		    "{\"operations\":[],\"services\":[],\"overrides\":0}",
 		    "nothing to do: the kernel has it like this already\n");

@@ -88,7 +88,8 @@ static void service_has_what_its_config_says(void **state)
 {
 	struct state *wanted = state_of(
 		"services = ( { name = \"quick\"; vips = [ \"203.0.113.10\" ]; protocol = \"udp\";"
-		" ports = [ 53 ]; track = \"always\"; idle_timeout = \"90s\"; forward = \"dsr\";"
+		" ports = [ 53 ]; track = \"always\"; when_down = \"reject\";"
+		" idle_timeout = \"90s\"; forward = \"dsr\";"
 		" backends = ( { name = \"a\"; address = \"10.1.0.2\"; } ); } );");
 	const struct service *service = &wanted->services[0];
 
@@ -96,6 +97,7 @@ static void service_has_what_its_config_says(void **state)
 	assert_string_equal(service->name, "quick");
 	assert_int_equal(service->protocol, IPPROTO_UDP);
 	assert_true(service->track);
+	assert_true(service->reject);
 	assert_int_equal(service->idle_timeout_ms, 90000);
 	assert_int_equal(service->forward, CONFIG_DSR);
 	assert_true(service->up);

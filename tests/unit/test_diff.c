@@ -132,6 +132,8 @@ static const struct change_row {
 	{ "another idle timeout of as many ticks", WEB("idle_timeout = \"8100000ms\";", A("")),
 	  WEB("idle_timeout = \"8100001ms\";", A("")), NULL, "", NULL },
 	{ "always tracked", ONE, WEB("track = \"always\";", A("")), NULL, "services", NULL },
+	{ "who is told when it is down", ONE, WEB("when_down = \"reject\";", A("")), NULL,
+	  "services", NULL },
 	{ "a port comes", SERVICES(SERVICE("web", "tcp", "80", "", A(""))),
 	  SERVICES(SERVICE("web", "tcp", "80, 81", "", A(""))), NULL, "replies services", NULL },
 	{ "a port goes", SERVICES(SERVICE("web", "tcp", "80, 81", "", A(""))),
@@ -244,7 +246,8 @@ static void plan_is_the_rows(void **state)
 /* ---- what slots and flows it costs ----------------------------------------------------------- */
 
 /* The same from the words before and after. */
-static void assert_counted(const struct plan *plan, const uint64_t *before, uint32_t slots)
+static void assert_counted(const struct plan *plan, const uint64_t *before, uint32_t slots,
+			   uint32_t lost)
 {
 	const struct op *op = op_find(plan, OP_SLOTS);
 	uint32_t words = 0, owners = 0, started = 0;
@@ -256,25 +259,27 @@ static void assert_counted(const struct plan *plan, const uint64_t *before, uint
 	}
 	assert_int_equal(op ? op->count : 0, words);
 	assert_int_equal(op ? op->number : 0, owners);
-	assert_int_equal(plan->service_count, owners != 0);
-	if (!owners)
+	assert_int_equal(plan->service_count, owners || lost);
+	if (!plan->service_count)
 		return;
 	assert_string_equal(plan->services[0].name, "web");
 	assert_int_equal(plan->services[0].slots, slots);
 	assert_int_equal(plan->services[0].slots_moved, owners);
 	assert_int_equal(plan->services[0].slots_moving, started);
 	assert_true(plan->services[0].share_moved == (double)owners / slots);
+	assert_int_equal(plan->services[0].backends_lost, lost);
 	assert_false(plan->services[0].breaks);
 }
 
-static struct plan *step_counted(void)
+/* `lost`: backends whose flows do not go on. */
+static struct plan *step_counted(uint32_t lost)
 {
 	static uint64_t before[1021];
 	struct plan *plan;
 
 	memcpy(before, kernel.slots, sizeof(before));
 	plan = step();
-	assert_counted(plan, before, ROWS(before));
+	assert_counted(plan, before, ROWS(before), lost);
 	return plan;
 }
 
@@ -287,29 +292,73 @@ static void slots_are_counted_to_the_one(void **state)
 	step_over(step());
 	/* About a third goes to the third; all of it starts moving. */
 	world_config(&world, WEB("", A("") "," B("") "," C("")));
-	plan = step_counted();
+	plan = step_counted(0);
 	assert_in_range(plan->services[0].slots_moved, 340, 400);
 	assert_int_equal(plan->services[0].slots_moving, plan->services[0].slots_moved);
 	step_over(plan);
 	/* Those that come back were moving, and go on. */
 	world_config(&world, WEB("", A("") "," B("") "," C("state = \"drain\";")));
-	plan = step_counted();
+	plan = step_counted(0);
 	assert_in_range(plan->services[0].slots_moved, 340, 400);
 	assert_true(plan->services[0].slots_moving < plan->services[0].slots_moved);
 	step_over(plan);
 	/* The end of the drain changes words, but no owner. */
 	world.now_ms += 5 * MINUTE;
-	plan = step_counted();
-	assert_int_equal(plan->service_count, 0);
+	plan = step_counted(1);
+	assert_int_equal(plan->services[0].slots_moved, 0);
 	step_over(plan);
 	/* Who is gone leaves his slots settled: there is nothing to keep. */
 	for (uint32_t i = 0; i < 1021; i++)
 		kernel.slots[i] = LB_SLOT_OWNER(kernel.slots[i]);
 	world_config(&world, WEB("", A("state = \"off\";") "," B("") "," C("state = \"drain\";")));
-	plan = step_counted();
+	plan = step_counted(1);
 	assert_int_equal(plan->services[0].slots_moving, 0);
 	assert_in_range(plan->services[0].slots_moved, 510, 511);
 	step_over(plan);
+}
+
+#define TRACKED(protocol, keys)                                                                   \
+	SERVICES(SERVICE("web", protocol, "80", keys, A("") "," B("")))
+#define ALWAYS "track = \"always\";"
+
+/* Only UDP flows of slots in motion have records that say another than the slot. */
+static const struct track_row {
+	const char *sentence, *before, *after;
+	bool moving, breaks;
+} track_rows[] = {
+	{ "udp, records end at rest", TRACKED("udp", ALWAYS), TRACKED("udp", ""), false, false },
+	{ "udp, records end in motion", TRACKED("udp", ALWAYS), TRACKED("udp", ""), true, true },
+	{ "udp, records begin", TRACKED("udp", ""), TRACKED("udp", ALWAYS), true, false },
+	{ "udp, records go on", TRACKED("udp", ALWAYS), TRACKED("udp", ALWAYS "min_up = 2;"), true,
+	  false },
+	{ "tcp, records end in motion", TRACKED("tcp", ALWAYS), TRACKED("tcp", ""), true, false },
+};
+
+static void track_breaks_only_what_moves(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(track_rows); i++) {
+		const struct track_row *row = &track_rows[i];
+		struct plan *plan;
+
+		diff_begin(NULL);
+		world_make(&world, row->before);
+		step_over(step());
+		if (row->moving)
+			kernel.slots[7] = LB_SLOT(LB_SLOT_OWNER(kernel.slots[7]), 1, true);
+		world_config(&world, row->after);
+		plan = step();
+		if ((plan->service_count != 0) != row->breaks)
+			fail_msg("%s: %zu services", row->sentence, plan->service_count);
+		if (row->breaks) {
+			assert_true(plan->services[0].breaks);
+			assert_non_null(plan->services[0].why);
+			assert_true(plan->services[0].share_moved == 0);
+		}
+		step_over(plan);
+		diff_end(NULL);
+	}
+	diff_begin(NULL);
 }
 
 static void share_is_over_both_families(void **state)
@@ -433,6 +482,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		DIFF_TEST(plan_is_the_rows),
 		DIFF_TEST(slots_are_counted_to_the_one),
+		DIFF_TEST(track_breaks_only_what_moves),
 		DIFF_TEST(share_is_over_both_families),
 		DIFF_TEST(front_is_attached_where_its_mode_is_not),
 		DIFF_TEST(front_that_goes_is_detached_last_but_for_its_device),

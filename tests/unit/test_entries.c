@@ -77,7 +77,8 @@ static uint32_t backend_at(const char *address, uint16_t port, uint8_t protocol)
 static void assert_sorted(const struct list *list)
 {
 	for (size_t i = 0; i < list->count; i++)
-		assert_int_equal(list->entries[i].used & ~LB_ENTRY_TRACK, LB_ENTRY_USED);
+		assert_int_equal(list->entries[i].used & ~(LB_ENTRY_TRACK | LB_ENTRY_REJECT),
+				 LB_ENTRY_USED);
 	for (size_t i = 1; i < list->count; i++)
 		assert_true(entry_compare_keys(&list->entries[i - 1], &list->entries[i]) < 0);
 }
@@ -175,6 +176,21 @@ static void entry_names_the_ring_of_its_family(void **state)
 	entries_end();
 }
 
+/* Of each of its ports, and of no other's. */
+static void entry_says_whether_clients_are_told(void **state)
+{
+	(void)state;
+	entries_begin("services = (" EXACT ", { name = \"web\"; when_down = \"reject\";"
+		      " track = \"always\"; vips = [ \"203.0.113.10\" ]; protocol = \"tcp\";"
+		      " ports = [ \"8000-8002\" ]; backends = ( ); } );");
+	assert_int_equal(find(&services, "203.0.113.10", 8001, IPPROTO_TCP)->used, LB_ENTRY_USED);
+	for (uint16_t port = 8000; port <= 8002; port += 2)
+		assert_int_equal(find(&services, "203.0.113.10", port, IPPROTO_TCP)->used,
+				 LB_ENTRY_USED | LB_ENTRY_TRACK | LB_ENTRY_REJECT);
+	assert_int_equal(find(&services, "203.0.113.10", 0, 0)->used, LB_ENTRY_USED);
+	entries_end();
+}
+
 static void no_service_has_no_entries(void **state)
 {
 	(void)state;
@@ -260,6 +276,7 @@ int main(void)
 		cmocka_unit_test(port_is_the_nearest_claims),
 		cmocka_unit_test(vip_is_marked_once),
 		cmocka_unit_test(entry_names_the_ring_of_its_family),
+		cmocka_unit_test(entry_says_whether_clients_are_told),
 		cmocka_unit_test(no_service_has_no_entries),
 		cmocka_unit_test(reply_is_told_by_address_port_and_protocol),
 		cmocka_unit_test(reply_keeps_to_its_family),

@@ -1,91 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The verdicts on backends: state, reason, whether their flows are lost, and their share of new
  * flows, by what the sources say and by the clock, over restarts too. */
-#include "tests/unit/model_ground.h"
-
-static struct world world;
-static struct state *actual;
-
-static int world_begin(void **state)
-{
-	(void)state;
-	actual = NULL;
-	memset(&world, 0, sizeof(world));
-	return 0;
-}
-
-static int world_end(void **state)
-{
-	(void)state;
-	state_free(actual);
-	world_clear(&world);
-	return 0;
-}
-
-/* Time goes on, and the daemon looks again. */
-static struct backend *look(uint64_t after_ms)
-{
-	struct state *now;
-
-	world.now_ms += after_ms;
-	now = world_state(&world, actual);
-	state_free(actual);
-	actual = now;
-	return actual->services[0].backends;
-}
-
-/* What lb/kernel/recover.c finds is less than what was there. */
-static void restart(void)
-{
-	for (size_t s = 0; s < actual->service_count; s++) {
-		struct service *service = &actual->services[s];
-
-		service->config = NULL;
-		service->up = false;
-		for (size_t b = 0; b < service->backend_count; b++) {
-			struct backend *row = &service->backends[b];
-
-			row->drained = row->override = row->backup = false;
-			row->weight = row->effective_weight = 0;
-			row->reason[0] = '\0';
-		}
-	}
-	actual->config = NULL;
-	actual->next_ms = 0;
-}
-
-static void override_state(const char *backend, enum config_state admin)
-{
-	struct override *entry = override_make(&world.overrides, "web", backend);
-
-	entry->has_state = true;
-	entry->state = admin;
-}
-
-static void override_weight(const char *backend, uint32_t weight)
-{
-	struct override *entry = override_make(&world.overrides, "web", backend);
-
-	entry->has_weight = true;
-	entry->weight = weight;
-}
-
-static void row_fall_ill(unsigned int row)
-{
-	world.checked = true;
-	world.health[row].up = false;
-	strcpy(world.health[row].reason, "check failed: connection refused");
-}
-
-static void row_recover(unsigned int row)
-{
-	world.health[row].up = true;
-}
+#include "tests/unit/judge_ground.h"
 
 /* ---- one backend ----------------------------------------------------------------------------- */
 
-#define LOST "no neighbour for 10.1.0.2 on br0"
-#define ILL  "check failed: connection refused"
 #define PAIR(keys) WEB("", BACKEND("a", "10.1.0.2", keys) "," BACKEND("b", "10.1.0.3", ""))
 #define CUT(keys) WEB("on_down = \"cut\";", BACKEND("a", "10.1.0.2", keys) ","                  \
 		      BACKEND("b", "10.1.0.3", ""))
@@ -116,6 +35,10 @@ static const struct verdict_row {
 	  false, 0, "draining: no new flows" },
 	{ "draining, and ill", PAIR("state = \"drain\";"), false, true, BACKEND_DRAIN, false, 0,
 	  "draining: no new flows" },
+	{ "draining, and ill, with cut", CUT("state = \"drain\";"), false, true, BACKEND_DRAIN,
+	  true, 0, "drained, and cut: " ILL },
+	{ "draining, and well, with cut", CUT("state = \"drain\";"), false, false, BACKEND_DRAIN,
+	  false, 0, "draining: no new flows" },
 	{ "draining, and lost", PAIR("state = \"drain\";"), true, false, BACKEND_DOWN, true, 0,
 	  LOST },
 	{ "drained without time for it", PAIR("state = \"drain\"; drain = \"0s\";"), false, false,
@@ -251,6 +174,72 @@ static void drain_that_ended_early_stays_ended_over_a_restart(void **state)
 	}
 	override_state("a", CONFIG_UP);
 	assert_int_equal(look(0)[0].state, BACKEND_UP);
+}
+
+/* The deadline is the operator's: a link that goes and comes is no reason for another. */
+static void drain_goes_on_while_the_next_hop_is_lost(void **state)
+{
+	const struct backend *row;
+	struct row_hop hop;
+
+	(void)state;
+	world_make(&world, PAIR("state = \"drain\";"));
+	hop = world.hops[0];
+	look(0);
+	hop_lose(&world.hops[0], LOST);
+	row = look(MINUTE);
+	assert_int_equal(row->state, BACKEND_DOWN);
+	assert_true(row->gone);
+	restart();
+	world.hops[0] = hop;
+	look_and_find_draining(2 * MINUTE, 3 * MINUTE);
+	hop_lose(&world.hops[0], LOST);
+	look(MINUTE);
+	world.hops[0] = hop;
+	look(MINUTE);
+	assert_string_equal(actual->services[0].backends[0].reason, "drained: its time is over");
+}
+
+/* Its flows are lost, and new ones it does not get: there is nothing to come back to. */
+static void drain_that_was_cut_is_over(void **state)
+{
+	const struct backend *row;
+
+	(void)state;
+	world_make(&world, CUT("state = \"drain\";"));
+	look(0);
+	row_fall_ill(0);
+	assert_true(look(MINUTE)->gone);
+	row_recover(0);
+	for (int i = 0; i < 2; i++) {
+		row = look(MINUTE);
+		assert_true(row->gone);
+		assert_string_equal(row->reason, "drained: nobody is left");
+		restart();
+	}
+}
+
+/* No check has ended yet: nobody is cut for that, and nobody comes back for it. */
+static void who_was_never_checked_is_not_cut(void **state)
+{
+	struct backend *row;
+
+	(void)state;
+	world_make(&world, CUT(""));
+	look(0);
+	row_fall_ill(0);
+	world.health[0].unknown = true;
+	row = look(0);
+	assert_int_equal(row->state, BACKEND_DOWN);
+	assert_false(row->gone);
+	world.health[0].unknown = false;
+	assert_true(look(0)->gone);
+	restart();
+	world.health[0].unknown = true;
+	assert_true(look(0)->gone);
+	row_recover(0);
+	world.health[0].unknown = false;
+	assert_false(look(0)->gone);
 }
 
 static void drain_begins_anew_after_it_was_enabled(void **state)
@@ -391,146 +380,6 @@ static void earliest_of_all_times_is_the_next(void **state)
 	assert_int_equal(actual->next_ms, world.now_ms + MINUTE - 1);
 }
 
-/* ---- a service as a whole -------------------------------------------------------------------- */
-
-#define A(keys) BACKEND("a", "10.1.0.2", keys)
-#define B(keys) BACKEND("b", "10.1.0.3", keys)
-#define C(keys) BACKEND("c", "10.1.0.4", keys)
-#define ALL "when_down = \"all\"; "
-
-static const struct whole_row {
-	const char *sentence, *config;
-	const char *lost, *ill; /* names of backends */
-	bool up;
-	uint32_t weights[3];
-} whole_rows[] = {
-	{ "a backup idles while another serves",
-	  WEB("", A("") "," B("") "," C("backup = true;")), "", "", true, { 100, 100, 0 } },
-	{ "a backup idles while a single other serves",
-	  WEB("", A("") "," B("") "," C("backup = true;")), "a", "", true, { 0, 100, 0 } },
-	{ "a backup serves when no other can",
-	  WEB("", A("") "," B("") "," C("backup = true;")), "a", "b", true, { 0, 0, 100 } },
-	{ "all backups serve then, by their weights",
-	  WEB("", A("") "," B("backup = true; weight = 5;") "," C("backup = true; weight = 7;")),
-	  "a", "", true, { 0, 5, 7 } },
-	{ "a backup serves where the others are drained, or weigh nothing",
-	  WEB("", A("state = \"drain\";") "," B("weight = 0;") "," C("backup = true;")), "", "",
-	  true, { 0, 0, 100 } },
-	{ "a backup that is ill does not serve",
-	  WEB("", A("") "," B("") "," C("backup = true;")), "ab", "c", false, { 0, 0, 0 } },
-
-	{ "one is enough by default", WEB("", A("") "," B("") "," C("")), "a", "b", true,
-	  { 0, 0, 100 } },
-	{ "none is not", WEB("", A("") "," B("") "," C("")), "a", "bc", false, { 0, 0, 0 } },
-	{ "as many as min_up", WEB("min_up = 2;", A("") "," B("") "," C("")), "", "a", true,
-	  { 0, 100, 100 } },
-	{ "fewer than min_up: new flows are dropped",
-	  WEB("min_up = 2;", A("") "," B("") "," C("")), "", "ab", false, { 0, 0, 0 } },
-	{ "weight 0 does not count", WEB("min_up = 3;", A("weight = 0;") "," B("") "," C("")), "",
-	  "", false, { 0, 0, 0 } },
-	{ "drain does not count", WEB("min_up = 3;", A("state = \"drain\";") "," B("") "," C("")),
-	  "", "", false, { 0, 0, 0 } },
-	{ "off does not count", WEB("min_up = 3;", A("state = \"off\";") "," B("") "," C("")), "",
-	  "", false, { 0, 0, 0 } },
-
-	{ "all: the ill serve too", WEB(ALL, A("weight = 3;") "," B("") "," C("")), "", "abc",
-	  false, { 3, 100, 100 } },
-	{ "all: but only below min_up", WEB(ALL, A("") "," B("") "," C("")), "", "ab", true,
-	  { 0, 0, 100 } },
-	{ "all: the off and the lost do not", WEB(ALL, A("state = \"off\";") "," B("") "," C("")),
-	  "b", "c", false, { 0, 0, 100 } },
-	{ "all: who drains serves again", WEB(ALL, A("state = \"drain\";") "," B("") "," C("")),
-	  "b", "c", false, { 100, 0, 100 } },
-	{ "all: who is drained does not",
-	  WEB(ALL, A("state = \"drain\"; drain = \"0s\";") "," B("") "," C("")), "", "bc", false,
-	  { 0, 100, 100 } },
-	{ "all: weight 0 stays 0", WEB(ALL, A("weight = 0;") "," B("") "," C("")), "", "bc", false,
-	  { 0, 100, 100 } },
-	{ "all: backups serve too", WEB(ALL, A("") "," B("") "," C("backup = true;")), "", "abc",
-	  false, { 100, 100, 100 } },
-	{ "all: who was cut serves", WEB(ALL "on_down = \"cut\";", A("") "," B("") "," C("")),
-	  "a", "bc", false, { 0, 100, 100 } },
-};
-
-static void whole_world(const struct whole_row *row)
-{
-	world_make(&world, row->config);
-	for (const char *name = row->lost; *name; name++)
-		hop_lose(&world.hops[*name - 'a'], LOST);
-	for (const char *name = row->ill; *name; name++)
-		row_fall_ill(*name - 'a');
-}
-
-static void backups_and_min_up_give_the_rows_weights(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < ROWS(whole_rows); i++) {
-		const struct whole_row *row = &whole_rows[i];
-		struct backend *rows;
-
-		whole_world(row);
-		rows = look(0);
-		for (int b = 0; b < 3; b++) {
-			if (rows[b].effective_weight != row->weights[b])
-				fail_msg("%s: %s has %u, expected %u", row->sentence, rows[b].name,
-					 rows[b].effective_weight, row->weights[b]);
-			/* The data plane sends nothing to who is gone. */
-			if (rows[b].effective_weight && rows[b].gone)
-				fail_msg("%s: %s serves and is gone", row->sentence, rows[b].name);
-		}
-		if (actual->services[0].up != row->up)
-			fail_msg("%s: service is %s", row->sentence, row->up ? "down" : "up");
-		state_free(actual);
-		actual = NULL;
-		world_clear(&world);
-	}
-	world_begin(NULL);
-}
-
-/* Live flows go on below min_up: nobody is lost for it. */
-static void service_below_min_up_keeps_its_flows(void **state)
-{
-	struct backend *rows;
-
-	(void)state;
-	world_make(&world, WEB("min_up = 3;", A("") "," B("") "," C("")));
-	row_fall_ill(1);
-	rows = look(0);
-	for (int b = 0; b < 3; b++)
-		assert_false(rows[b].gone);
-	assert_int_equal(rows[0].state, BACKEND_UP);
-	row_recover(1);
-	look(0);
-	assert_true(actual->services[0].up);
-	assert_int_equal(actual->services[0].backends[1].effective_weight, 100);
-}
-
-static void families_are_judged_apart(void **state)
-{
-	struct backend *rows;
-
-	(void)state;
-	world_make(&world,
-		   "services = ( { name = \"web\"; vips = [ \"203.0.113.10\", \"2001:db8::10\" ];"
-		   " protocol = \"tcp\"; ports = [ 80 ]; backends = ("
-		   " { name = \"a\"; address = [ \"10.1.0.2\", \"fd00::2\" ]; },"
-		   " { name = \"b\"; address = [ \"10.1.0.3\", \"fd00::3\" ]; backup = true; } );"
-		   " } );");
-	hop_lose(&world.hops[1], LOST);
-	rows = look(0);
-	assert_int_equal(rows[0].effective_weight, 100);
-	assert_int_equal(rows[1].effective_weight, 0);
-	assert_int_equal(rows[2].effective_weight, 0);
-	assert_int_equal(rows[3].effective_weight, 100);
-	hop_lose(&world.hops[3], LOST);
-	rows = look(0);
-	assert_int_equal(rows[0].effective_weight, 100);
-	assert_int_equal(rows[3].effective_weight, 0);
-	assert_true(actual->services[0].up);
-}
-
-#define TEST(function) cmocka_unit_test_setup_teardown(function, world_begin, world_end)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -539,6 +388,9 @@ int main(void)
 		TEST(drain_ends_at_its_deadline),
 		TEST(drain_goes_on_over_a_restart),
 		TEST(drain_that_ended_early_stays_ended_over_a_restart),
+		TEST(drain_goes_on_while_the_next_hop_is_lost),
+		TEST(drain_that_was_cut_is_over),
+		TEST(who_was_never_checked_is_not_cut),
 		TEST(drain_begins_anew_after_it_was_enabled),
 		TEST(drain_takes_a_new_deadline_from_a_reload),
 		TEST(drain_is_the_identitys_not_the_names),
@@ -546,9 +398,6 @@ int main(void)
 		TEST(slow_start_has_the_rows_weight),
 		TEST(slow_start_goes_on_over_a_restart_and_begins_with_a_return),
 		TEST(earliest_of_all_times_is_the_next),
-		TEST(backups_and_min_up_give_the_rows_weights),
-		TEST(service_below_min_up_keeps_its_flows),
-		TEST(families_are_judged_apart),
 	};
 
 	return cmocka_run_group_tests_name("judge", tests, NULL, NULL);

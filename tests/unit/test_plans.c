@@ -325,6 +325,22 @@ static bool breaks(const struct service *service, const struct service *old)
 	return false;
 }
 
+static uint32_t lost(const struct service *service, const struct service *old)
+{
+	uint32_t count = 0;
+
+	for (size_t b = 0; b < old->backend_count; b++) {
+		const struct backend *row = &old->backends[b];
+		bool goes_on = false;
+
+		for (size_t i = 0; i < service->backend_count; i++)
+			goes_on |= identity_equal(&service->backends[i].identity, &row->identity) &&
+				   !service->backends[i].gone;
+		count += !row->gone && !goes_on;
+	}
+	return count;
+}
+
 static const struct plan_service *told_of(const struct plan *plan, const char *name)
 {
 	for (size_t i = 0; i < plan->service_count; i++)
@@ -351,15 +367,16 @@ static void assert_told(const struct plan *plan, const struct service *service,
 		}
 	}
 	if (!told) {
-		assert_true(!moved && !breaks(service, old));
+		assert_true(!moved && !breaks(service, old) && !lost(service, old));
 		return;
 	}
 	assert_int_equal(told->slots, slots);
 	assert_int_equal(told->slots_moved, moved);
 	assert_int_equal(told->slots_moving, moving);
 	assert_int_equal(told->breaks, breaks(service, old));
+	assert_int_equal(told->backends_lost, lost(service, old));
 	assert_true(told->breaks ? told->share_moved == 1
-				 : told->share_moved == (double)moved / slots);
+				 : told->share_moved == (slots ? (double)moved / slots : 0));
 }
 
 static void assert_plan(const struct plan *plan, const struct state *wanted, const uint64_t *before)
