@@ -15,17 +15,18 @@
 #include <bpf/libbpf.h>
 
 struct options {
-	bool quick, json, cost, flood;
+	bool quick, json, cost, flood, motion;
 	int cpu;		/* -1: the last one that may be used */
 	const char *out;	/* NULL: bench.json beside this program */
 };
 
 static const char help_text[] =
-	"Usage: bench [--quick] [--json] [--only cost|mpps] [--cpu N] [--out FILE]\n"
+	"Usage: bench [--quick] [--json] [--only cost|mpps|motion] [--cpu N] [--out FILE]\n"
 	"\n"
-	"  --quick       a few seconds: all figures, but rough\n"
+	"  --quick       all figures, but rough\n"
 	"  --json        JSON lines on stdout instead of the table, and no file\n"
-	"  --only PART   cost (of the program) or mpps (over veth, through lbd)\n"
+	"  --only PART   cost (of the program), mpps (over veth, through lbd), or motion (what a\n"
+	"                change of backends moves, and the daemon's time for it)\n"
 	"  --cpu N       the CPU on which everything runs (the last one)\n"
 	"  --out FILE    where the JSON lines go (bench.json beside this program)\n";
 
@@ -52,7 +53,8 @@ static int options_read(int argc, char **argv, struct options *options)
 		case ONLY:
 			options->cost = !strcmp(optarg, "cost");
 			options->flood = !strcmp(optarg, "mpps");
-			if (!options->cost && !options->flood)
+			options->motion = !strcmp(optarg, "motion");
+			if (!options->cost && !options->flood && !options->motion)
 				return -EINVAL;
 			break;
 		case CPU:
@@ -141,6 +143,8 @@ static int measure(const struct options *options, struct report *report, struct 
 		err = cost_measure(options->quick ? &rough : &cost, report, diag);
 	if (!err && options->flood)
 		err = flood_measure(options->quick ? &rough : &flood, &ground, report, diag);
+	if (!err && options->motion)
+		err = motion_measure(options->quick ? &rough : &cost, report, diag);
 	progress(NULL, NULL);
 	ground_unmake(&ground);
 	return err;
@@ -148,7 +152,7 @@ static int measure(const struct options *options, struct report *report, struct 
 
 int main(int argc, char **argv)
 {
-	struct options options = { .cost = true, .flood = true, .cpu = -1 };
+	struct options options = { .cost = true, .flood = true, .motion = true, .cpu = -1 };
 	_cleanup_diag_ struct diag diag = { 0 };
 	struct report report;
 	int cpu = 0, err;

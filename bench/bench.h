@@ -13,12 +13,15 @@ struct pace {
 	unsigned int packets;	/* of a round */
 };
 
-/* Cost of the program lb over private tables, beside the bare one. */
+/* Cost of the program lb over private tables, at rest and while slots move, beside the bare one. */
 int cost_measure(const struct pace *pace, struct report *report, struct diag *diag);
 
 /* Packets a second through a running lbd, beside the bare program. */
 int flood_measure(const struct pace *pace, const struct ground *ground, struct report *report,
 		  struct diag *diag);
+
+/* What a change of backends costs: slots that move, and the daemon's time. */
+int motion_measure(const struct pace *pace, struct report *report, struct diag *diag);
 
 /* Says on stderr, where that is a terminal, what is being measured; NULL wipes it out. */
 void progress(const char *part, const char *name);

@@ -10,14 +10,18 @@
 
 struct bench_run {
 	__u8 frame[BENCH_FRAME_MAX];	/* what a packet starts from */
+	__u8 syn[BENCH_FRAME_MAX];	/* the SYN before it, where flows are opened */
 	__u8 ipv6;
 	__u8 varies;			/* flows differ; else the frame is written as it stands */
+	__u8 renews;			/* a flow that comes again does so from another port */
 	__u32 flow_mask;		/* flows - 1; flows are a power of two, 2^20 at most */
 	__u64 sequence;			/* of the next packet; runs on over all runs */
 	__u64 first, last;		/* of this run: when they pass, the clock is read */
 	__u64 began_ns, ended_ns;
 };
 
-enum bench_target { BENCH_LB, BENCH_BARE, BENCH_EMPTY, BENCH_TARGETS };
+enum bench_target { BENCH_LB, BENCH_LRU, BENCH_BARE, BENCH_EMPTY, BENCH_TARGETS };
+
+#define BENCH_LRU_ENTRIES (5 << 18) /* of the LRU map: room for 2^20 flows and a quarter more */
 
 #endif

@@ -11,29 +11,21 @@ struct {
 	__type(value, __u32);
 } targets SEC(".maps");
 
-SEC("xdp")
-int drive_lb(struct xdp_md *ctx)
-{
-	packet_write(ctx);
-	bpf_tail_call_static(ctx, &targets, BENCH_LB);
-	return XDP_ABORTED;
-}
+#define DRIVER(name, write, target)                                                               \
+	SEC("xdp")                                                                                \
+	int name(struct xdp_md *ctx)                                                              \
+	{                                                                                         \
+		write(ctx);                                                                       \
+		bpf_tail_call_static(ctx, &targets, target);                                      \
+		return XDP_ABORTED;                                                               \
+	}
 
-SEC("xdp")
-int drive_bare(struct xdp_md *ctx)
-{
-	packet_write(ctx);
-	bpf_tail_call_static(ctx, &targets, BENCH_BARE);
-	return XDP_ABORTED;
-}
-
-SEC("xdp")
-int drive_empty(struct xdp_md *ctx)
-{
-	packet_write(ctx);
-	bpf_tail_call_static(ctx, &targets, BENCH_EMPTY);
-	return XDP_ABORTED;
-}
+DRIVER(drive_lb, packet_write, BENCH_LB)
+DRIVER(drive_lru, packet_write, BENCH_LRU)
+DRIVER(drive_bare, packet_write, BENCH_BARE)
+DRIVER(drive_empty, packet_write, BENCH_EMPTY)
+DRIVER(open_lb, opening_write, BENCH_LB)
+DRIVER(open_lru, opening_write, BENCH_LRU)
 
 SEC("xdp")
 int empty(struct xdp_md *ctx)

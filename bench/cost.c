@@ -1,206 +1,87 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the program lb costs: nanoseconds a packet by BPF_PROG_TEST_RUN, over private tables made
- * from a config as lbd makes its own, with all counters on. Beside it, round by round, the bare
- * program and one that does nothing, each behind the same driver (cost.bpf.c); what the driver
- * takes is measured and taken off. At the end of a scenario lb's counters must have every packet
- * at the exit where it belongs, or there is no figure. */
-#include <bpf/bpf.h>
+/* What the program lb costs: nanoseconds a packet by BPF_PROG_TEST_RUN, over private tables, with
+ * all counters on. Beside it, round by round, the bare program, one that does nothing, and where
+ * slots are moving lb with an LRU map for its records. What the driver takes is measured and taken
+ * off. At the end of a scenario lb's counters must have every packet at the exit where it belongs,
+ * or there is no figure. */
 #include <errno.h>
 #include <math.h>
-#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bench/bench.h"
+#include "bench/memory.h"
+#include "bench/recorded.h"
+#include "bench/rig.h"
 #include "bench/run.h"
-#include "bench/scenario.h"
-#include "build/bench/bare.skel.h"
-#include "build/bench/cost.skel.h"
-#include "build/lb.skel.h"
 #include "config/mem.h"
-#include "lb/kernel/sink.h"
+#include "lb/kernel/settle.h"
 #include "lb/kernel/stats.h"
-#include "lb/model/desired.h"
 
-#define TO_DEVICE "front-gen" /* redirected to, never sent: test runs do not flush */
+#define NEW_MAX (1 << 17) /* new flows a round: a quarter for each bucket of the records */
 
-enum subject { LB, BARE, EMPTY, HARNESS, SUBJECTS };
-
-struct cost {
-	const struct pace *pace;
-	const struct scenario *scenario;
-	struct config *config;
-	struct dataplane *dataplane;
-	struct state *state;
-	struct lb_bpf *lb;
-	struct bare_bpf *bare;
-	struct cost_bpf *drivers;
-	size_t frame_size;
-	uint64_t lb_packets;	/* that lb has been given */
+struct raw {
+	struct samples subjects[SUBJECTS];
+	struct recorded recorded;
+	struct samples lost;	/* new flows without a record, in parts of them */
 };
 
-/* ---- tables and programs --------------------------------------------------------------------- */
+/* ---- rounds ---------------------------------------------------------------------------------- */
 
-static int config_make(struct cost *cost, struct diag *diag)
+static unsigned int round_packets(const struct pace *pace, const struct scenario *scenario)
 {
-	struct scenario_config wanted = { .fronts = { TO_DEVICE } };
-	char *text = NULL;
-	size_t size;
-	FILE *file = open_memstream(&text, &size);
-	int err;
+	bool few = scenario_is_of_new_flows(scenario) && pace->packets > NEW_MAX;
 
-	if (!file)
-		return -ENOMEM;
-	wanted.forward[cost->scenario->forward] = true;
-	scenario_config_write(&wanted, file);
-	fclose(file);
-	err = config_load_text("bench", text, &cost->config, diag);
-	free(text);
-	return err;
+	return few ? NEW_MAX : pace->packets;
 }
 
-/* NAT to containers of this host; DSR to other hosts, which costs the TTL one. */
-static struct row_hop *rows_invent(const struct cost *cost, unsigned int ifindex)
+static int subject_run(struct rig *rig, enum subject subject, unsigned int packets, double *ret_ns)
 {
-	size_t count = desired_row_count(cost->config);
-	struct row_hop *hops = calloc(count, sizeof(*hops));
-
-	for (size_t i = 0; hops && i < count; i++) {
-		hops[i].known = true;
-		hops[i].hop.local = cost->scenario->forward == CONFIG_NAT;
-		hops[i].hop.ifindex = ifindex;
-		memcpy(hops[i].hop.dst_mac, (const unsigned char[]){ 2, 0, 0, 0, 1, 1 }, 6);
-		memcpy(hops[i].hop.src_mac, (const unsigned char[]){ 2, 0, 0, 0, 1, 2 }, 6);
-	}
-	return hops;
-}
-
-static int tables_fill(struct cost *cost, unsigned int ifindex, struct diag *diag)
-{
-	const struct bpf_devmap_val device = { .ifindex = ifindex };
-	const struct overrides none = { 0 };
-	const struct net_view nothing = { 0 };
-	struct sources sources = { .config = cost->config, .overrides = &none, .view = &nothing };
-	int err;
-
-	hash_keys_of(cost->config->hash_seed, sources.hash_key);
-	sources.hops = rows_invent(cost, ifindex);
-	if (!sources.hops)
-		return -ENOMEM;
-	err = desired(&sources, NULL, &cost->state);
-	free((void *)sources.hops);
-	if (!err)
-		err = state_write_private(cost->dataplane, cost->state, diag);
-	if (!err && bpf_map_update_elem(cost->dataplane->devices, &ifindex, &device, BPF_ANY))
-		err = -errno;
-	return err;
-}
-
-static int programs_load(struct cost *cost, unsigned int ifindex)
-{
-	int targets[BENCH_TARGETS];
-	__u32 zero = 0;
-	int err;
-
-	cost->lb = lb_bpf__open();
-	cost->bare = bare_bpf__open_and_load();
-	cost->drivers = cost_bpf__open_and_load();
-	if (!cost->lb || !cost->bare || !cost->drivers)
-		return -errno;
-	err = dataplane_share(cost->dataplane, cost->lb->obj);
-	if (!err)
-		err = lb_bpf__load(cost->lb);
-	if (err)
-		return err;
-	if (bpf_map_update_elem(bpf_map__fd(cost->bare->maps.bare_devices), &zero, &ifindex, 0))
-		return -errno;
-	targets[BENCH_LB] = bpf_program__fd(cost->lb->progs.lb);
-	targets[BENCH_BARE] = bpf_program__fd(cost->bare->progs.bare);
-	targets[BENCH_EMPTY] = bpf_program__fd(cost->drivers->progs.empty);
-	for (__u32 i = 0; i < BENCH_TARGETS; i++)
-		if (bpf_map_update_elem(bpf_map__fd(cost->drivers->maps.targets), &i,
-					&targets[i], BPF_ANY))
-			return -errno;
-	return 0;
-}
-
-static void cost_close(struct cost *cost)
-{
-	cost_bpf__destroy(cost->drivers);
-	bare_bpf__destroy(cost->bare);
-	lb_bpf__destroy(cost->lb);
-	state_free(cost->state);
-	dataplane_close(cost->dataplane);
-	config_free(cost->config);
-}
-
-static int cost_open(struct cost *cost, struct diag *diag)
-{
-	unsigned int ifindex = if_nametoindex(TO_DEVICE);
-	int err = config_make(cost, diag);
-
-	if (!err)
-		err = dataplane_open_private(cost->config->max_slots, &cost->dataplane, diag);
-	if (!err)
-		err = tables_fill(cost, ifindex, diag);
-	if (!err)
-		err = programs_load(cost, ifindex);
-	if (!err)
-		cost->frame_size = scenario_frame(cost->scenario, &cost->drivers->bss->run);
-	if (err)
-		diag_add(diag, NULL, 0, "cannot set up the program's cost: %s", strerror(-err));
-	return err;
-}
-
-/* ---- runs ------------------------------------------------------------------------------------ */
-
-static int subject_fd(const struct cost *cost, enum subject subject)
-{
-	switch (subject) {
-	case LB:
-		return bpf_program__fd(cost->drivers->progs.drive_lb);
-	case BARE:
-		return bpf_program__fd(cost->drivers->progs.drive_bare);
-	case EMPTY:
-		return bpf_program__fd(cost->drivers->progs.drive_empty);
-	default:
-		return bpf_program__fd(cost->drivers->progs.harness);
-	}
-}
-
-static int subject_run(struct cost *cost, enum subject subject, double *ret_ns)
-{
-	struct bench_run *run = &cost->drivers->bss->run;
-	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = run->frame,
-		    .data_size_in = cost->frame_size, .repeat = cost->pace->packets + 1);
-	int tries = 0;
+	bool disturbed = false;
+	int err = 0, tries = 0;
 
 	do {
-		run_begin(run, cost->pace->packets);
-		if (bpf_prog_test_run_opts(subject_fd(cost, subject), &options))
-			return -errno;
+		if (rig->scenario->traffic == TRAFFIC_NEW && (subject == LB || subject == LRU))
+			err = records_clear(rig);
+		if (!err)
+			err = rig_run(rig, subject, packets, ret_ns, &disturbed);
+	} while (!err && disturbed && ++tries < RUN_RETRIES);
+	return err;
+}
+
+static int round_run(struct rig *rig, unsigned int packets, struct raw *raw)
+{
+	for (enum subject subject = 0; subject < SUBJECTS; subject++) {
+		uint64_t lost = records_lost(rig->dataplane), given = rig->balanced;
+		double ns = 0;
+		int err;
+
+		if (subject == LRU && !rig->lru)
+			continue;
+		err = subject_run(rig, subject, packets, &ns);
+		if (err)
+			return err;
+		samples_add(&raw->subjects[subject], ns);
+		lost = records_lost(rig->dataplane) - lost;
 		if (subject == LB)
-			cost->lb_packets += options.repeat;
-	} while (run_disturbed(run, options.duration) && ++tries < RUN_RETRIES);
-	*ret_ns = run_ns(run);
+			samples_add(&raw->lost, (double)lost / (double)(rig->balanced - given));
+	}
 	return 0;
 }
 
-static uint64_t packets_at_backends(const struct cost *cost)
+static int rounds_run(struct rig *rig, const struct pace *pace, struct raw *raw)
 {
-	struct lb_counters counters;
-	uint64_t packets = 0;
+	unsigned int packets = round_packets(pace, rig->scenario);
+	struct raw warming = { 0 };
+	int err = round_run(rig, packets, &warming); /* the caches */
 
-	for (size_t s = 0; s < cost->state->service_count; s++)
-		for (size_t b = 0; b < cost->state->services[s].backend_count; b++)
-			if (!stats_backend(cost->dataplane,
-					   cost->state->services[s].backends[b].id, &counters))
-				packets += counters.packets;
-	return packets;
+	for (unsigned int round = 0; !err && round < pace->rounds; round++)
+		err = round_run(rig, packets, raw);
+	return err;
 }
 
 /* That lb did with all packets what the figure's name says. */
-static int exits_check(const struct cost *cost, struct diag *diag)
+static int exits_check(const struct rig *rig, struct diag *diag)
 {
 	static const enum lb_verdict passes[] = {
 		[TRAFFIC_OTHER_PORT] = LB_PASS_NOT_SERVICE,
@@ -210,25 +91,62 @@ static int exits_check(const struct cost *cost, struct diag *diag)
 	uint64_t verdicts[LB_VERDICT_COUNT], counted;
 	char name[SCENARIO_NAME_MAX];
 
-	if (stats_verdicts(cost->dataplane, verdicts))
+	if (stats_verdicts(rig->dataplane, verdicts))
 		return -errno;
-	if (cost->scenario->traffic == TRAFFIC_SERVICE)
-		counted = packets_at_backends(cost);
+	if (rig->scenario->traffic < TRAFFIC_OTHER_PORT)
+		counted = rig_packets_at(rig, NULL);
 	else
-		counted = verdicts[passes[cost->scenario->traffic]];
-	if (counted == cost->lb_packets)
+		counted = verdicts[passes[rig->scenario->traffic]];
+	if (counted == rig->balanced)
 		return 0;
 	diag_add(diag, NULL, 0, "%s: lb got %llu packets, but only %llu left as they should",
-		 scenario_name(cost->scenario, name), (unsigned long long)cost->lb_packets,
+		 scenario_name(rig->scenario, name), (unsigned long long)rig->balanced,
 		 (unsigned long long)counted);
 	return -EPROTO;
 }
 
-/* ---- figures --------------------------------------------------------------------------------- */
+/* What must stand in the records before the first round. */
+static int records_prepare(struct rig *rig, struct raw *raw, struct diag *diag)
+{
+	bool disturbed;
+	double ns;
+	int err;
 
-struct raw {
-	struct samples subjects[SUBJECTS];
-};
+	if (rig->scenario->motion == AT_REST)
+		return 0;
+	slots_set_in_motion(rig);
+	if (rig->scenario->traffic == TRAFFIC_SERVICE)
+		return flows_record(rig, &raw->recorded, diag);
+	if (rig->scenario->traffic == TRAFFIC_NEW)
+		return 0;
+	err = rig_run(rig, LRU, BENCH_LRU_ENTRIES, &ns, &disturbed);
+	return err ? err : rig_run(rig, LB, BENCH_LRU_ENTRIES, &ns, &disturbed);
+}
+
+static int scenario_measure(const struct pace *pace, const struct scenario *scenario,
+			    struct raw *raw, struct diag *diag)
+{
+	char name[SCENARIO_NAME_MAX];
+	struct rig rig;
+	int err;
+
+	progress("cost", scenario_name(scenario, name));
+	err = rig_open(scenario, &rig, diag);
+	if (!err) {
+		err = records_prepare(&rig, raw, diag);
+		if (!err)
+			err = rounds_run(&rig, pace, raw);
+		if (err && err != -EPROTO)
+			diag_add(diag, NULL, 0, "%s: a test run failed: %s", name,
+				 strerror(-err));
+	}
+	if (!err)
+		err = exits_check(&rig, diag);
+	rig_close(&rig);
+	return err;
+}
+
+/* ---- figures --------------------------------------------------------------------------------- */
 
 /* How a driver writes its packets (vary.bpf.h). */
 enum shape { IPV4_FLOWS, IPV6_FLOWS, FIXED, SHAPES };
@@ -255,23 +173,59 @@ static double driver_ns(const struct raw *raws, enum shape shape)
 	return empty - harness;
 }
 
+/* What a subject takes, the driver's part taken off. */
+static struct samples net_of(const struct samples *samples, double driver)
+{
+	struct samples net = { 0 };
+
+	for (size_t i = 0; i < samples->count; i++)
+		samples_add(&net, samples->values[i] - driver);
+	return net;
+}
+
+static void count_add(struct report *report, uint64_t count, const char *name, const char *what)
+{
+	struct samples samples = { 0 };
+
+	samples_add(&samples, (double)count);
+	report_add(report, &samples, "flows", "cost.%s.%s", name, what);
+}
+
+static void motion_figures_add(const struct scenario *scenario, const struct raw *raw,
+			       double driver, struct report *report)
+{
+	const struct samples lru = net_of(&raw->subjects[LRU], driver);
+	char name[SCENARIO_NAME_MAX];
+
+	scenario_name(scenario, name);
+	report_add(report, &lru, "ns", "cost.%s.lru", name);
+	if (scenario_is_of_new_flows(scenario)) {
+		report_add(report, &raw->lost, "ratio", "cost.%s.unrecorded", name);
+		return;
+	}
+	count_add(report, raw->recorded.records, name, "recorded");
+	count_add(report, raw->recorded.unrecorded, name, "unrecorded");
+	count_add(report, raw->recorded.lru_unrecorded, name, "lru_unrecorded");
+}
+
 static void scenario_figures_add(const struct scenario *scenario, const struct raw *raw,
 				 double driver, struct report *report)
 {
-	struct samples lb = { 0 }, bare = { 0 }, ratio = { 0 };
+	const struct samples lb = net_of(&raw->subjects[LB], driver);
+	const struct samples bare = net_of(&raw->subjects[BARE], driver);
+	struct samples ratio = { 0 };
 	char name[SCENARIO_NAME_MAX];
 
-	for (size_t i = 0; i < raw->subjects[LB].count; i++) {
-		samples_add(&lb, raw->subjects[LB].values[i] - driver);
-		samples_add(&bare, raw->subjects[BARE].values[i] - driver);
-		samples_add(&ratio, lb.values[i] / bare.values[i]);
-	}
 	scenario_name(scenario, name);
 	report_add(report, &lb, "ns", "cost.%s.lb", name);
-	if (scenario->traffic != TRAFFIC_SERVICE)
+	if (scenario->traffic >= TRAFFIC_OTHER_PORT)
 		return;
+	for (size_t i = 0; i < lb.count; i++)
+		samples_add(&ratio, lb.values[i] / bare.values[i]);
 	report_add(report, &bare, "ns", "cost.%s.bare", name);
 	report_add(report, &ratio, "ratio", "cost.%s.ratio", name);
+	if (scenario->motion != AT_REST)
+		motion_figures_add(scenario, raw, driver, report);
 }
 
 static void figures_add(const struct raw *raws, struct report *report)
@@ -290,51 +244,20 @@ static void figures_add(const struct raw *raws, struct report *report)
 				     report);
 }
 
-static int rounds_run(struct cost *cost, struct raw *raw)
-{
-	for (unsigned int round = 0; round <= cost->pace->rounds; round++)
-		for (enum subject subject = 0; subject < SUBJECTS; subject++) {
-			double ns = 0;
-			int err = subject_run(cost, subject, &ns);
-
-			if (err)
-				return err;
-			if (round) /* the first one warmed the caches */
-				samples_add(&raw->subjects[subject], ns);
-		}
-	return 0;
-}
-
-static int scenario_measure(const struct pace *pace, const struct scenario *scenario,
-			    struct raw *raw, struct diag *diag)
-{
-	struct cost cost = { .pace = pace, .scenario = scenario };
-	char name[SCENARIO_NAME_MAX];
-	int err;
-
-	progress("cost", scenario_name(scenario, name));
-	err = cost_open(&cost, diag);
-	if (!err) {
-		err = rounds_run(&cost, raw);
-		if (err)
-			diag_add(diag, NULL, 0, "%s: a test run failed: %s", name,
-				 strerror(-err));
-	}
-	if (!err)
-		err = exits_check(&cost, diag);
-	cost_close(&cost);
-	return err;
-}
-
 int cost_measure(const struct pace *pace, struct report *report, struct diag *diag)
 {
 	struct raw *raws = mem_array(scenario_count, sizeof(*raws));
+	struct samples line = { 0 };
 	int err = 0;
 
 	for (size_t i = 0; !err && i < scenario_count; i++)
 		err = scenario_measure(pace, &scenarios[i], &raws[i], diag);
-	if (!err)
+	for (unsigned int round = 0; !err && round < pace->rounds; round++)
+		samples_add(&line, memory_line_ns(pace->packets));
+	if (!err) {
 		figures_add(raws, report);
+		report_add(report, &line, "ns", "cost.line");
+	}
 	free(raws);
 	return err;
 }

@@ -201,7 +201,7 @@ int flood_measure(const struct pace *pace, const struct ground *ground, struct r
 	for (size_t i = 0; !err && i < scenario_count; i++) {
 		char name[SCENARIO_NAME_MAX];
 
-		if (scenarios[i].traffic != TRAFFIC_SERVICE)
+		if (!scenario_is_steady(&scenarios[i]))
 			continue;
 		progress("mpps", scenario_name(&scenarios[i], name));
 		err = rounds_run(&flood, &scenarios[i], report);

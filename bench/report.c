@@ -123,8 +123,8 @@ void report_print_json(const struct report *report, FILE *to)
 		const struct figure *figure = &report->figures[i];
 
 		fprintf(to,
-			"{\"name\":\"%s\",\"value\":%.4g,\"unit\":\"%s\",\"least\":%.4g,"
-			"\"most\":%.4g,\"spread\":%.3g}\n",
+			"{\"name\":\"%s\",\"value\":%.7g,\"unit\":\"%s\",\"least\":%.7g,"
+			"\"most\":%.7g,\"spread\":%.3g}\n",
 			figure->name, figure->value, figure->unit, figure->least, figure->most,
 			figure->spread);
 	}

@@ -14,21 +14,43 @@
 #define BACKEND_PORT 8080
 #define FRAME_MIN    60	/* a frame of 64 bytes without its checksum */
 
-#define FLOWS(family, forward)                                                                    \
-	{ TRAFFIC_SERVICE, family, forward, 1 }, { TRAFFIC_SERVICE, family, forward, 1 << 16 },   \
-	{ TRAFFIC_SERVICE, family, forward, 1 << 20 }
+#define FLOWS(family, forward, motion)                                                            \
+	{ TRAFFIC_SERVICE, family, forward, 1, motion },                                          \
+	{ TRAFFIC_SERVICE, family, forward, 1 << 16, motion },                                    \
+	{ TRAFFIC_SERVICE, family, forward, 1 << 20, motion }
 
 const struct scenario scenarios[] = {
-	FLOWS(IPV4, CONFIG_NAT),
-	FLOWS(IPV4, CONFIG_DSR),
-	FLOWS(IPV6, CONFIG_NAT),
-	FLOWS(IPV6, CONFIG_DSR),
-	{ TRAFFIC_OTHER_PORT, IPV4, CONFIG_NAT, 1 << 20 },
-	{ TRAFFIC_OTHER_PORT, IPV6, CONFIG_NAT, 1 << 20 },
-	{ TRAFFIC_ICMP, IPV4, CONFIG_NAT, 1 },
-	{ TRAFFIC_ARP, IPV4, CONFIG_NAT, 1 },
+	FLOWS(IPV4, CONFIG_NAT, AT_REST),
+	FLOWS(IPV4, CONFIG_DSR, AT_REST),
+	FLOWS(IPV6, CONFIG_NAT, AT_REST),
+	FLOWS(IPV6, CONFIG_DSR, AT_REST),
+	FLOWS(IPV4, CONFIG_NAT, ALL_MOVING),
+	FLOWS(IPV4, CONFIG_DSR, ALL_MOVING),
+	FLOWS(IPV6, CONFIG_NAT, ALL_MOVING),
+	FLOWS(IPV6, CONFIG_DSR, ALL_MOVING),
+	/* One flow has one slot, which is moving or is not. */
+	{ TRAFFIC_SERVICE, IPV4, CONFIG_NAT, 1 << 16, TENTH_MOVING },
+	{ TRAFFIC_SERVICE, IPV4, CONFIG_NAT, 1 << 20, TENTH_MOVING },
+	{ TRAFFIC_SERVICE, IPV4, CONFIG_DSR, 1 << 16, TENTH_MOVING },
+	{ TRAFFIC_SERVICE, IPV4, CONFIG_DSR, 1 << 20, TENTH_MOVING },
+	{ TRAFFIC_NEW, IPV4, CONFIG_DSR, 1 << 20, ALL_MOVING },
+	{ TRAFFIC_FLOOD, IPV4, CONFIG_DSR, 1 << 20, ALL_MOVING },
+	{ TRAFFIC_OTHER_PORT, IPV4, CONFIG_NAT, 1 << 20, AT_REST },
+	{ TRAFFIC_OTHER_PORT, IPV6, CONFIG_NAT, 1 << 20, AT_REST },
+	{ TRAFFIC_ICMP, IPV4, CONFIG_NAT, 1, AT_REST },
+	{ TRAFFIC_ARP, IPV4, CONFIG_NAT, 1, AT_REST },
 };
 const size_t scenario_count = sizeof(scenarios) / sizeof(scenarios[0]);
+
+bool scenario_is_steady(const struct scenario *scenario)
+{
+	return scenario->traffic == TRAFFIC_SERVICE && scenario->motion == AT_REST;
+}
+
+bool scenario_is_of_new_flows(const struct scenario *scenario)
+{
+	return scenario->traffic == TRAFFIC_NEW || scenario->traffic == TRAFFIC_FLOOD;
+}
 
 /* ---- names ---------------------------------------------------------------------------------- */
 
@@ -39,13 +61,21 @@ const char *flows_title(uint32_t flows)
 
 const char *scenario_name(const struct scenario *scenario, char *name)
 {
+	static const char *const motions[] = { "", ".tenth", ".moving" };
 	const char *family = scenario->family == IPV4 ? "ipv4" : "ipv6";
 	const char *flows = scenario->flows == 1 ? "1" : scenario->flows == 1 << 16 ? "64k" : "1m";
 
 	switch (scenario->traffic) {
 	case TRAFFIC_SERVICE:
+		snprintf(name, SCENARIO_NAME_MAX, "%s.%s.%s%s", family,
+			 config_forward_name(scenario->forward), flows,
+			 motions[scenario->motion]);
+		break;
+	case TRAFFIC_NEW:
+	case TRAFFIC_FLOOD:
 		snprintf(name, SCENARIO_NAME_MAX, "%s.%s.%s", family,
-			 config_forward_name(scenario->forward), flows);
+			 config_forward_name(scenario->forward),
+			 scenario->traffic == TRAFFIC_NEW ? "new" : "flood");
 		break;
 	case TRAFFIC_OTHER_PORT:
 		snprintf(name, SCENARIO_NAME_MAX, "%s.pass.%s", family, flows);
@@ -67,6 +97,8 @@ const char *scenario_title(const struct scenario *scenario)
 
 	switch (scenario->traffic) {
 	case TRAFFIC_SERVICE:
+	case TRAFFIC_NEW:
+	case TRAFFIC_FLOOD:
 		snprintf(title, sizeof(title), "%s %s", family,
 			 config_forward_name(scenario->forward));
 		break;
@@ -122,56 +154,74 @@ static size_t ipv6_fill(const struct scenario *scenario, uint8_t *frame)
 	return ETH_HLEN + sizeof(*ip);
 }
 
-static size_t tcp_fill(const struct scenario *scenario, uint8_t *frame, size_t offset)
+static size_t tcp_fill(const struct scenario *scenario, bool syn, uint8_t *frame, size_t offset)
 {
 	struct tcphdr *tcp = (void *)(frame + offset);
+	bool other = scenario->traffic == TRAFFIC_OTHER_PORT;
 
 	tcp->source = htons(1024);
-	tcp->dest = htons(scenario->traffic == TRAFFIC_SERVICE ? SERVICE_PORT : SERVICE_PORT + 1);
+	tcp->dest = htons(other ? SERVICE_PORT + 1 : SERVICE_PORT);
+	tcp->seq = htonl(!syn);
 	tcp->doff = 5;
-	tcp->ack = 1;
+	tcp->syn = syn;
+	tcp->ack = !syn;
 	tcp->window = htons(1024);
 	return offset + sizeof(*tcp);
 }
 
-size_t scenario_frame(const struct scenario *scenario, struct bench_run *run)
+static size_t frame_fill(const struct scenario *scenario, bool syn, uint8_t *frame)
 {
 	static const uint8_t macs[12] = { 0x02, 0, 0, 0, 0, 2, 0x02, 0, 0, 0, 0, 1 };
-	struct ethhdr *eth = (void *)run->frame;
+	struct ethhdr *eth = (void *)frame;
 	bool ipv6 = scenario->family == IPV6;
 	size_t size;
 
-	memset(run->frame, 0, sizeof(run->frame));
-	memcpy(run->frame, macs, sizeof(macs));
-	run->ipv6 = ipv6;
-	run->varies = scenario->traffic <= TRAFFIC_OTHER_PORT;
-	run->flow_mask = scenario->flows - 1;
+	memset(frame, 0, BENCH_FRAME_MAX);
+	memcpy(frame, macs, sizeof(macs));
 	if (scenario->traffic == TRAFFIC_ARP) {
 		eth->h_proto = htons(ETH_P_ARP);
 		return FRAME_MIN;
 	}
 	eth->h_proto = htons(ipv6 ? ETH_P_IPV6 : ETH_P_IP);
-	size = ipv6 ? ipv6_fill(scenario, run->frame) : ipv4_fill(scenario, run->frame);
-	if (run->varies)
-		size = tcp_fill(scenario, run->frame, size);
+	size = ipv6 ? ipv6_fill(scenario, frame) : ipv4_fill(scenario, frame);
+	if (scenario->traffic != TRAFFIC_ICMP)
+		size = tcp_fill(scenario, syn, frame, size);
 	return size < FRAME_MIN ? FRAME_MIN : size;
 }
 
+size_t scenario_frame(const struct scenario *scenario, struct bench_run *run)
+{
+	run->ipv6 = scenario->family == IPV6;
+	run->varies = scenario->traffic <= TRAFFIC_OTHER_PORT;
+	run->renews = scenario_is_of_new_flows(scenario);
+	run->flow_mask = scenario->flows - 1;
+	frame_fill(scenario, true, run->syn);
+	return frame_fill(scenario, run->renews, run->frame);
+}
+
 /* ---- configs -------------------------------------------------------------------------------- */
+
+static unsigned int backend_count(const struct scenario_config *config)
+{
+	return SCENARIO_BACKENDS + config->before;
+}
 
 static void backend_write(const struct scenario_config *config, enum config_forward forward,
 			  unsigned int number, FILE *to)
 {
 	unsigned int low = forward * 256 + number;
 
-	fprintf(to, "    { name = \"b%u\"; address = [ \"10.64.%u.%u\", \"fd00::%x\" ];", number,
-		low / 256, low % 256, low);
+	if (number > SCENARIO_BACKENDS)
+		fprintf(to, "    { name = \"%s\"; weight = 0;", SCENARIO_BEFORE);
+	else
+		fprintf(to, "    { name = \"b%u\";", number);
+	fprintf(to, " address = [ \"10.64.%u.%u\", \"fd00::%x\" ];", low / 256, low % 256, low);
 	if (forward == CONFIG_NAT)
 		fprintf(to, " port = %d;", BACKEND_PORT);
 	if (config->interface[forward])
 		fprintf(to, " mac = \"02:00:00:00:01:%02x\"; interface = \"%s\";", number,
 			config->interface[forward]);
-	fprintf(to, " }%s\n", number < SCENARIO_BACKENDS ? "," : "");
+	fprintf(to, " }%s\n", number < backend_count(config) ? "," : "");
 }
 
 static void service_write(const struct scenario_config *config, enum config_forward forward,
@@ -184,7 +234,7 @@ static void service_write(const struct scenario_config *config, enum config_forw
 		    "    vips = [ \"192.0.2.%u\", \"2001:db8::%x\" ]; ports = [ %d ];\n"
 		    "    check: { type = \"none\"; };\n    backends = (\n",
 		name, name, vip, vip, SERVICE_PORT);
-	for (unsigned int b = 1; b <= SCENARIO_BACKENDS; b++)
+	for (unsigned int b = 1; b <= backend_count(config); b++)
 		backend_write(config, forward, b, to);
 	fputs("    ); }", to);
 }

@@ -13,20 +13,34 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BENCH = ROOT / "build" / "lb-bench"
-TIMEOUT_S = 120
+COMPARE = ROOT / "bench" / "compare"
+TIMEOUT_S = 240
 
 FLOWS = [f"{family}.{forward}.{flows}" for family in ("ipv4", "ipv6")
          for forward in ("nat", "dsr") for flows in ("1", "64k", "1m")]
+RECORDED = [f"{name}.moving" for name in FLOWS] + [
+    f"ipv4.{forward}.{flows}.tenth" for forward in ("nat", "dsr") for flows in ("64k", "1m")]
+NEW = ["ipv4.dsr.new", "ipv4.dsr.flood"]
+COUNTED = [f"cost.{name}.{what}" for name in RECORDED
+           for what in ("recorded", "unrecorded", "lru_unrecorded")]
+RINGS = [f"motion.{size}.{backends}" for size in ("auto", "65537") for backends in (10, 100)]
+SWEEPS = ["motion.65537", "motion.1m"]
 PASSES = ["ipv4.pass.1m", "ipv6.pass.1m", "ipv4.icmp", "arp"]
 TEXTS = ["machine", "kernel", "commit", "time"]
 COUNTS = ["processors", "cpu"]
 EXPECTED = {
     "ns": [f"cost.{name}.{what}" for name in FLOWS for what in ("lb", "bare")]
+          + [f"cost.{name}.{what}" for name in RECORDED + NEW for what in ("lb", "bare", "lru")]
           + [f"cost.{name}.lb" for name in PASSES]
-          + [f"cost.{shape}.writing" for shape in ("ipv4", "ipv6", "fixed")],
+          + [f"cost.{shape}.writing" for shape in ("ipv4", "ipv6", "fixed")] + ["cost.line"],
     "Mpps": [f"mpps.{name}.{what}" for name in FLOWS for what in ("lbd", "bare")],
-    "ratio": [f"cost.{name}.ratio" for name in FLOWS]
-             + [f"mpps.{name}.{what}" for name in FLOWS for what in ("ratio", "lost")],
+    "ratio": [f"cost.{name}.ratio" for name in FLOWS + RECORDED + NEW]
+             + [f"cost.{name}.unrecorded" for name in NEW]
+             + [f"mpps.{name}.{what}" for name in FLOWS for what in ("ratio", "lost")]
+             + [f"{ring}.{what}" for ring in RINGS for what in ("removed", "added")],
+    "flows": COUNTED,
+    "ms": [f"{ring}.build" for ring in RINGS]
+          + [f"{sweep}.{what}" for sweep in SWEEPS for what in ("step", "waiting", "settling")],
 }
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="test runs and namespaces need root")
@@ -81,8 +95,10 @@ def test_machine_and_commit_are_named(lines):
 def test_figures_are_possible(lines):
     for line in lines:
         name, value = line["name"], line["value"]
-        if name.startswith("cost.") and name.endswith((".lb", ".bare")):
+        if name.startswith("cost.") and name.endswith((".lb", ".bare", ".lru")):
             assert 0 < value < 5000, line
+        elif line["unit"] == "ms":
+            assert 0 < value < 1000, line
         elif line["unit"] == "Mpps":
             assert 0.01 < value < 100, line
         elif name.endswith(".lost"):
@@ -93,8 +109,40 @@ def test_figures_are_possible(lines):
             assert line["least"] <= value <= line["most"], line
 
 
+@pytest.mark.parametrize("name", RECORDED)
+def test_flows_of_moving_slots_are_recorded(lines, name):
+    """All but the few that find no room; that lb and its twin with an LRU map send every flow to
+    the same backend is seen to by the bench itself, which else gives no figure."""
+    values = {line["name"]: line["value"] for line in lines}
+    recorded, unrecorded = (values[f"cost.{name}.{what}"] for what in ("recorded", "unrecorded"))
+    flows = {"1": 1, "64k": 1 << 16, "1m": 1 << 20}[name.split(".")[2]]
+    if name.endswith(".moving"):
+        # Two flows may share a bucket and a tag.
+        assert flows - 4 <= recorded + unrecorded <= flows
+    else:
+        assert 0.08 * flows < recorded + unrecorded < 0.12 * flows
+    assert unrecorded <= 0.01 * flows and values[f"cost.{name}.lru_unrecorded"] <= 0.001 * flows
+
+
+def test_a_flood_finds_no_room_where_honest_syns_do(lines):
+    values = {line["name"]: line["value"] for line in lines}
+    assert values["cost.ipv4.dsr.new.unrecorded"] < 0.02
+    assert 0.2 < values["cost.ipv4.dsr.flood.unrecorded"] <= 1
+
+
+def test_few_slots_move_when_a_backend_comes_or_goes(lines):
+    values = {line["name"]: line["value"] for line in lines}
+    for ring in RINGS:
+        backends = int(ring.split(".")[2])
+        slots = 65537 if "65537" in ring else 100 * backends
+        # Its own share has to move, rounded to slots; a few more do.
+        assert 1 / backends - 1 / slots <= values[f"{ring}.removed"] < 1 / backends + 0.05
+        assert 1 / (backends + 1) - 1 / slots <= values[f"{ring}.added"] < 1 / backends + 0.05
+
+
 @pytest.mark.parametrize("part, shown, other", [
-    ("cost", ["ns a packet", "IPv4, no service", "ARP", "1M flows: lb costs at most"], "veth"),
+    ("cost", ["ns a packet", "IPv4, no service", "ARP", "All slots in motion", "a flood of them",
+              "1M flows: lb costs at most", "1M recorded flows: lb costs at most"], "veth"),
     ("mpps", ["Over veth", "1M flows: lbd passes at least"], "ns a packet"),
 ])
 def test_table_shows_the_part_that_was_measured_and_its_goal(tmp_path, part, shown, other):
@@ -106,6 +154,55 @@ def test_table_shows_the_part_that_was_measured_and_its_goal(tmp_path, part, sho
     assert other not in done.stdout
     names = [json.loads(line)["name"] for line in out.read_text().splitlines()]
     assert names[0] == "machine" and any(name.startswith(part) for name in names)
+
+
+def test_table_shows_what_a_change_of_backends_moves(tmp_path):
+    done = bench("--quick", "--only", "motion", "--out", str(tmp_path / "bench.json"))
+    assert done.returncode == 0, done.stderr
+    for text in ["100, automatic ring", "10, 65,537 slots", "1,000,000", "all settle"]:
+        assert text in done.stdout
+    assert "IPv4 nat" not in done.stdout
+
+
+def fake_build(folder, *runs):
+    """A build directory whose lb-bench gives one figure, another value each run."""
+    folder.mkdir()
+    (folder / "runs").write_text("".join(f"{value}\n" for value in runs))
+    (folder / "lb-bench").write_text(f"""#!/bin/sh
+cd {folder} && value=$(head -n 1 runs) && sed -i 1d runs && echo "$*" >> asked
+for name in lbd bare; do
+	echo '{{"name":"mpps.x.'$name'","value":'$value',"unit":"Mpps","most":9,"spread":0}}'
+done
+echo '{{"name":"mpps.x.lost","value":0,"unit":"ratio","most":0,"spread":0}}'
+""")
+    (folder / "lb-bench").chmod(0o755)
+    return folder
+
+
+def compare(*arguments):
+    return subprocess.run([COMPARE, *arguments], capture_output=True, text=True, timeout=TIMEOUT_S)
+
+
+@pytest.mark.parametrize("new, word", [((8, 4, 16), "reached"), ((7, 3, 16), "missed")])
+def test_two_builds_are_compared_round_by_round(tmp_path, new, word):
+    old = fake_build(tmp_path / "old", 8, 4, 8)
+    done = compare(old, fake_build(tmp_path / "new", *new), "--part", "mpps", "--rounds", "3")
+    assert done.returncode == 0, done.stderr
+    rows = {row.split()[0]: row.split() for row in done.stdout.splitlines() if "mpps." in row}
+    ratio = sorted(b / a for a, b in zip((8, 4, 8), new))[1]
+    assert list(rows) == ["mpps.x.lbd", "mpps.x.bare"]
+    assert rows["mpps.x.lbd"][1:4] == ["8.00", f"{sorted(new)[1]:.2f}", f"{ratio:.3f}"]
+    assert done.stdout.rstrip().endswith(word)
+    assert (old / "asked").read_text().splitlines() == ["--json --only mpps"] * 3
+
+
+def test_a_build_that_cannot_be_measured_is_told(tmp_path):
+    old = fake_build(tmp_path / "old", 8)
+    missing = compare(old, tmp_path / "nowhere")
+    assert missing.returncode == 1 and "nowhere: no lb-bench there" in missing.stderr
+    (old / "lb-bench").write_text("#!/bin/sh\nexit 1\n")
+    failed = compare(old, old)
+    assert failed.returncode == 1 and "ended with 1" in failed.stderr
 
 
 @pytest.mark.parametrize("arguments", [("--only", "speed"), ("--cpu", "x"), ("--fast",), ("now",)])
