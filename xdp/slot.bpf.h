@@ -40,23 +40,39 @@ static __always_inline __u32 flow_hash(const struct lb_settings *set, const stru
 	return sum >> 32;
 }
 
+/* Has the bucket's line on its way while everything else is looked up: at a million flows it is
+ * the one that is in no cache. */
+static __always_inline void bucket_fetch(const struct lb_settings *set, __u64 hash)
+{
+	__u32 index = (__u32)hash & set->record_mask;
+	struct lb_bucket *bucket = bpf_map_lookup_elem(&lb_records, &index);
+
+	if (bucket)
+		read_once(&bucket->entry[0]);
+}
+
 /* The rare way: the slot is moving, or the service tracks always. */
 static __always_inline __u32 motion_pick(struct lb_settings *set, const struct packet *pkt,
 					 const struct lb_entry *service, __u64 word)
 {
-	struct lb_service_info *info = bpf_map_lookup_elem(&lb_service_info, &service->id);
-	struct lb_clock *clock = bpf_map_lookup_elem(&lb_clocks, &pkt->slot);
 	__u32 previous = LB_SLOT_PREVIOUS(word), epoch = LB_SLOT_EPOCH(word), backend;
 	struct flow flow = { .owner = LB_SLOT_OWNER(word), .service = service->id,
 			     .tcp = pkt->is_tcp };
+	struct lb_service_info *info;
+	struct lb_clock *clock;
 
-	if (!info || !clock)
-		return flow.owner;
 	if (!flow.tcp && !(service->used & LB_ENTRY_TRACK))
 		return flow.owner; /* without a first packet: it follows the slot */
+	clock = bpf_map_lookup_elem(&lb_clocks, &pkt->slot);
+	if (!clock)
+		return flow.owner;
 	if (!LB_SLOT_MOVING(word))
 		epoch = clock->epoch & 0x7fff;
 	flow.hash = record_hash(set, pkt, epoch);
+	bucket_fetch(set, flow.hash);
+	info = bpf_map_lookup_elem(&lb_service_info, &service->id);
+	if (!info)
+		return flow.owner;
 	flow.now = motion_clock(set);
 	flow.life = info->record_life;
 	flow.unrecorded = flow.owner;
