@@ -62,6 +62,8 @@ PROG_O	 := $(call object,$(filter-out tests/prog/test_%.c,$(wildcard tests/prog/
 PATTERN	 := $(call object,$(wildcard tests/net/pattern/*.c))
 MODEL	 := $(patsubst tests/model/%.c,$(BUILD)/tests/%,$(wildcard tests/model/test_*.c))
 MODEL_O	 := $(call object,$(filter-out tests/model/test_%.c,$(wildcard tests/model/*.c)))
+FUZZ	 := $(BUILD)/tests/test_fuzz
+FUZZ_O	 := $(call object,$(wildcard tests/fuzz/*.c))
 CTL_O	 := $(call object,$(filter-out lb/ctl/lbctl.c,$(LBCTL)))
 
 $(UNIT): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(CTL_O) $(BUILD)/libcommon.a
@@ -79,7 +81,11 @@ $(MODEL): $(BUILD)/tests/%: $(BUILD)/obj/tests/model/%.o $(MODEL_O) $(BUILD)/lib
 $(BUILD)/pattern: $(PATTERN)
 	$(call say,LINK)$(CC) -o $@ $^
 
-.PHONY: packages tests test
+$(FUZZ): $(FUZZ_O) $(PROG_O) $(BUILD)/libcommon.a
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) -o $@ $^ $(LIBS) -lcmocka
+
+.PHONY: packages tests test fuzz
 packages: ## the Debian packages that building and testing need (apt-get, as root)
 	@tests/packages
 
@@ -91,11 +97,16 @@ other:
 	@$(MAKE) --no-print-directory BUILD=$(OTHER) BPFEXTRA="-include tests/net/other.bpf.h" \
 		$(OTHER)/lbd
 
-tests: all other $(UNIT) $(PROG) $(MODEL) $(BUILD)/pattern $(BUILD)/lb-bench
+tests: all other $(UNIT) $(PROG) $(MODEL) $(FUZZ) $(BUILD)/pattern $(BUILD)/lb-bench
 
 test: packages ## everything: units, programs, networks, the 6.1 kernel; as root
 	@$(MAKE) --no-print-directory -j2 tests
 	@$(PYTHON) tests/run $(BUILD)/tests
+
+# A million packets take some minutes; another FUZZ_SEED is another million.
+fuzz: packages ## a million mutated packets through both programs, each one judged; as root
+	@$(MAKE) --no-print-directory -j2 $(FUZZ)
+	@FUZZ_PACKETS=$${FUZZ_PACKETS:-1000000} FUZZ_SECONDS=$${FUZZ_SECONDS:-3600} $(FUZZ)
 
 # ---- the bench -----------------------------------------------------------------------------------
 

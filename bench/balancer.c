@@ -29,8 +29,9 @@ static int config_write(struct diag *diag)
 {
 	const struct scenario_config config = {
 		.fronts = { "front", "link" },
-		.interface = { [CONFIG_NAT] = "inside", [CONFIG_DSR] = "link" },
-		.forward = { [CONFIG_NAT] = true, [CONFIG_DSR] = true },
+		.interface = { [CONFIG_NAT] = "inside", [CONFIG_DSR] = "link",
+			       [CONFIG_IPIP] = "link", [CONFIG_GUE] = "link" },
+		.forward = { true, true, true, true },
 	};
 	FILE *file = fopen(CONFIG, "we");
 

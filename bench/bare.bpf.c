@@ -19,7 +19,7 @@ struct {
 /* Destination and source MAC as a frame has them, then two unused bytes. */
 __u64 bare_macs[2];
 
-SEC("xdp")
+SEC("xdp.frags")
 int bare(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;

@@ -14,6 +14,7 @@ struct bench_run {
 	__u8 ipv6;
 	__u8 varies;			/* flows differ; else the frame is written as it stands */
 	__u8 renews;			/* a flow that comes again does so from another port */
+	__u8 wrap;			/* bytes that the program puts before each packet */
 	__u32 flow_mask;		/* flows - 1; flows are a power of two, 2^20 at most */
 	__u64 sequence;			/* of the next packet; runs on over all runs */
 	__u64 first, last;		/* of this run: when they pass, the clock is read */

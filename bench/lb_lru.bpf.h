@@ -52,7 +52,7 @@ static __always_inline void lru_record_touch(struct lru_record *record, __u64 en
 		*(volatile __u64 *)&record->entry = now;
 }
 
-__noinline __u32 record_route(struct lb_settings *set, const struct flow *flow)
+__noinline __u32 record_route(struct lb_settings *set, struct flow *flow)
 {
 	struct lru_record made = {}, *record;
 	__u64 key, entry;

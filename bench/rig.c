@@ -50,6 +50,10 @@ static struct row_hop *rows_invent(const struct rig *rig, unsigned int ifindex)
 		hops[i].known = true;
 		hops[i].hop.local = rig->scenario->forward == CONFIG_NAT;
 		hops[i].hop.ifindex = ifindex;
+		hops[i].hop.has_source = true;
+		/* Every backend has two rows, IPv4 first. */
+		addr_parse(i % FAMILIES == IPV6 ? "2001:db8::fe" : "192.0.2.254",
+			   &hops[i].hop.source);
 		memcpy(hops[i].hop.dst_mac, (const unsigned char[]){ 2, 0, 0, 0, 1, 1 }, 6);
 		memcpy(hops[i].hop.src_mac, (const unsigned char[]){ 2, 0, 0, 0, 1, 2 }, 6);
 	}
@@ -130,7 +134,9 @@ static int programs_load(struct rig *rig, unsigned int ifindex)
 	if (!err)
 		err = target_set(rig, BENCH_BARE, rig->bare->progs.bare);
 	if (!err)
-		err = target_set(rig, BENCH_EMPTY, rig->drivers->progs.empty);
+		err = target_set(rig, BENCH_EMPTY, scenario_wraps(rig->scenario)
+							   ? rig->drivers->progs.empty_wrapping
+							   : rig->drivers->progs.empty);
 	return err;
 }
 
@@ -170,15 +176,19 @@ void rig_close(struct rig *rig)
 
 static struct bpf_program *subject_driver(const struct rig *rig, enum subject subject)
 {
+	bool wraps = scenario_wraps(rig->scenario);
+
 	switch (subject) {
 	case LB:
-		return rig->drivers->progs.drive_lb;
+		return wraps ? rig->drivers->progs.drive_lb_wrapping
+			     : rig->drivers->progs.drive_lb;
 	case LRU:
 		return rig->drivers->progs.drive_lru;
 	case BARE:
 		return rig->drivers->progs.drive_bare;
 	case EMPTY:
-		return rig->drivers->progs.drive_empty;
+		return wraps ? rig->drivers->progs.drive_empty_wrapping
+			     : rig->drivers->progs.drive_empty;
 	default:
 		return rig->drivers->progs.harness;
 	}

@@ -8,6 +8,7 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
+#include <linux/udp.h>
 #include <string.h>
 
 #define SERVICE_PORT 80
@@ -24,6 +25,9 @@ const struct scenario scenarios[] = {
 	FLOWS(IPV4, CONFIG_DSR, AT_REST),
 	FLOWS(IPV6, CONFIG_NAT, AT_REST),
 	FLOWS(IPV6, CONFIG_DSR, AT_REST),
+	FLOWS(IPV4, CONFIG_IPIP, AT_REST),
+	FLOWS(IPV6, CONFIG_IPIP, AT_REST),
+	FLOWS(IPV4, CONFIG_GUE, AT_REST),
 	FLOWS(IPV4, CONFIG_NAT, ALL_MOVING),
 	FLOWS(IPV4, CONFIG_DSR, ALL_MOVING),
 	FLOWS(IPV6, CONFIG_NAT, ALL_MOVING),
@@ -45,6 +49,11 @@ const size_t scenario_count = sizeof(scenarios) / sizeof(scenarios[0]);
 bool scenario_is_steady(const struct scenario *scenario)
 {
 	return scenario->traffic == TRAFFIC_SERVICE && scenario->motion == AT_REST;
+}
+
+bool scenario_wraps(const struct scenario *scenario)
+{
+	return scenario->forward == CONFIG_IPIP || scenario->forward == CONFIG_GUE;
 }
 
 bool scenario_is_of_new_flows(const struct scenario *scenario)
@@ -189,9 +198,20 @@ static size_t frame_fill(const struct scenario *scenario, bool syn, uint8_t *fra
 	return size < FRAME_MIN ? FRAME_MIN : size;
 }
 
+/* The backends have addresses of both families: the outer header is of the inner's. */
+static uint8_t wrap_bytes(const struct scenario *scenario)
+{
+	uint8_t ip = scenario->family == IPV6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+
+	if (!scenario_wraps(scenario))
+		return 0;
+	return scenario->forward == CONFIG_GUE ? ip + sizeof(struct udphdr) : ip;
+}
+
 size_t scenario_frame(const struct scenario *scenario, struct bench_run *run)
 {
 	run->ipv6 = scenario->family == IPV6;
+	run->wrap = wrap_bytes(scenario);
 	run->varies = scenario->traffic <= TRAFFIC_OTHER_PORT;
 	run->renews = scenario_is_of_new_flows(scenario);
 	run->flow_mask = scenario->flows - 1;
@@ -232,8 +252,11 @@ static void service_write(const struct scenario_config *config, enum config_forw
 
 	fprintf(to, "  { name = \"bench-%s\"; forward = \"%s\"; protocol = \"tcp\";\n"
 		    "    vips = [ \"192.0.2.%u\", \"2001:db8::%x\" ]; ports = [ %d ];\n"
-		    "    check: { type = \"none\"; };\n    backends = (\n",
+		    "    check: { type = \"none\"; };\n",
 		name, name, vip, vip, SERVICE_PORT);
+	if (forward == CONFIG_IPIP || forward == CONFIG_GUE)
+		fputs("    encap_source = [ \"192.0.2.254/32\", \"2001:db8::fe/128\" ];\n", to);
+	fputs("    backends = (\n", to);
 	for (unsigned int b = 1; b <= backend_count(config); b++)
 		backend_write(config, forward, b, to);
 	fputs("    ); }", to);
@@ -248,7 +271,7 @@ void scenario_config_write(const struct scenario_config *config, FILE *to)
 		fprintf(to, "%s { name = \"%s\"; mode = \"native\"; }", i ? "," : "",
 			config->fronts[i]);
 	fputs(" );\nservices = (\n", to);
-	for (int forward = CONFIG_NAT; forward <= CONFIG_DSR; forward++) {
+	for (int forward = CONFIG_NAT; forward <= CONFIG_GUE; forward++) {
 		if (!config->forward[forward])
 			continue;
 		fputs(before, to);

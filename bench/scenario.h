@@ -41,6 +41,7 @@ extern const struct scenario scenarios[];
 extern const size_t scenario_count;
 
 bool scenario_is_steady(const struct scenario *scenario); /* TCP to a service at rest */
+bool scenario_wraps(const struct scenario *scenario); /* puts a header before each packet */
 bool scenario_is_of_new_flows(const struct scenario *scenario);
 
 /* "ipv4.nat.64k", "ipv4.nat.1m.moving", "arp": into name[SCENARIO_NAME_MAX], and returns it. */
@@ -57,8 +58,8 @@ size_t scenario_frame(const struct scenario *scenario, struct bench_run *run);
  * `interface` NULL: the backends name no next hop. */
 struct scenario_config {
 	const char *fronts[2];		/* NULL: fewer */
-	const char *interface[2];	/* of the backends: by enum config_forward */
-	bool forward[2];		/* which services there are: by enum config_forward */
+	const char *interface[4];	/* of the backends: by enum config_forward */
+	bool forward[4];		/* which services there are: by enum config_forward */
 	bool before;			/* they have SCENARIO_BEFORE too */
 };
 void scenario_config_write(const struct scenario_config *config, FILE *to);

@@ -200,6 +200,32 @@ static void build_ports(const struct load *load, const config_setting_t *setting
 	free(values);
 }
 
+static void build_encap_source(const struct schema_key *key, const config_setting_t *setting,
+			       struct config_service *service)
+{
+	struct value value;
+	bool ipv6;
+
+	if (!setting || !value_read(key, setting, &value))
+		return;
+	ipv6 = !addr_is_ipv4(&value.addr);
+	service->encap_source[ipv6] = (struct prefix){ value.addr, value.prefix_len };
+	service->has_encap_source[ipv6] = true;
+}
+
+static void build_encap_sources(const struct chain *chain, struct config_service *service)
+{
+	const struct schema_key *key = schema_find(chain->in, "encap_source");
+	const config_setting_t *setting = chain_find(chain, "encap_source");
+
+	if (!setting || !config_setting_is_array(setting)) {
+		build_encap_source(key, setting, service);
+		return;
+	}
+	for (int i = 0; i < config_setting_length(setting); i++)
+		build_encap_source(key, load_element(setting, (size_t)i), service);
+}
+
 static void build_service(const struct load *load, const config_setting_t *defaults,
 			  const config_setting_t *setting, struct config_service *service)
 {
@@ -217,6 +243,8 @@ static void build_service(const struct load *load, const config_setting_t *defau
 	service->protocol = (enum config_protocol)chain_number(&chain, "protocol");
 	service->forward = (enum config_forward)chain_number(&chain, "forward");
 	service->hash = (enum config_hash)chain_number(&chain, "hash");
+	service->mss = (uint16_t)chain_number(&chain, "mss");
+	build_encap_sources(&chain, service);
 	service->track = (enum config_track)chain_number(&chain, "track");
 	service->ring_size = (uint32_t)chain_number(&chain, "ring_size");
 	service->min_up = (unsigned int)chain_number(&chain, "min_up");

@@ -34,8 +34,8 @@ static const config_setting_t *backend_key(const struct subject *subject, size_t
 	return member ? member : setting;
 }
 
-/* Why an address can be nobody's; NULL: it can be somebody's. */
-static const char *address_fault(const struct addr *addr)
+/* Why an address, or one of a prefix, can be nobody's; NULL: it can be somebody's. */
+static const char *prefix_fault(const struct prefix *own)
 {
 	static const struct {
 		const char *prefix, *fault;
@@ -48,9 +48,15 @@ static const char *address_fault(const struct addr *addr)
 	struct prefix prefix;
 
 	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
-		if (!prefix_parse(faults[i].prefix, &prefix) && prefix_contains(&prefix, addr))
+		if (!prefix_parse(faults[i].prefix, &prefix) &&
+		    (prefix_contains(&prefix, &own->addr) || prefix_contains(own, &prefix.addr)))
 			return faults[i].fault;
 	return NULL;
+}
+
+static const char *address_fault(const struct addr *addr)
+{
+	return prefix_fault(&(struct prefix){ *addr, 128 });
 }
 
 static void check_vips(const struct subject *subject)
@@ -188,7 +194,7 @@ static void check_backend_families(const struct subject *subject, size_t index)
 	char text[ADDR_TEXT_MAX];
 
 	for (int family = 0; family < 2; family++)
-		if (backend->has_address[family] && !forward_encapsulates(backend->forward) &&
+		if (backend->has_address[family] && !backend_serves_both(backend) &&
 		    !subject->vips[family])
 			load_report(load, backend_key(subject, index, "address"),
 				    "address %s of backend \"%s\" in service \"%s\" is of the "
@@ -274,6 +280,57 @@ static void check_nat(const struct subject *subject)
 	}
 }
 
+/* Only what the service says itself: defaults may be meant for others. */
+static const config_setting_t *own_key(const struct subject *subject, const char *key)
+{
+	return config_setting_get_member(load_service(subject->load, subject->index), key);
+}
+
+static bool has_outer_family(const struct config_service *service, int family)
+{
+	for (size_t i = 0; i < service->backend_count; i++)
+		if (forward_encapsulates(service->backends[i].forward) &&
+		    service->backends[i].has_address[family])
+			return true;
+	return false;
+}
+
+static void check_encap_source(const struct subject *subject)
+{
+	const struct config_service *service = subject->service;
+	const config_setting_t *own = own_key(subject, "encap_source");
+
+	for (int family = 0; family < 2 && !flawed(subject, FLAW_ENCAP); family++) {
+		const struct prefix *prefix = &service->encap_source[family];
+		const char *fault;
+
+		if (!service->has_encap_source[family])
+			continue;
+		fault = prefix_fault(prefix);
+		if (fault)
+			load_report(subject->load,
+				    load_service_key(subject->load, subject->index, "encap_source"),
+				    "encap_source in service \"%s\" has %s in its %s prefix",
+				    service->name, fault, family_name(family));
+		if (own && !has_outer_family(service, family) &&
+		    !flawed(subject, FLAW_BACKENDS | FLAW_FORWARD) && service->backend_count)
+			load_report(subject->load, own,
+				    "encap_source in service \"%s\" has an %s prefix, and no "
+				    "backend with an %s address is encapsulated", service->name,
+				    family_name(family), family_name(family));
+	}
+}
+
+static void check_mss(const struct subject *subject)
+{
+	const config_setting_t *own = own_key(subject, "mss");
+
+	if (own && !flawed(subject, FLAW_PROTOCOL) && subject->service->protocol != CONFIG_TCP)
+		load_report(subject->load, own,
+			    "mss in service \"%s\" needs protocol = \"tcp\": nothing else has "
+			    "segments", subject->service->name);
+}
+
 static void check_ring(const struct subject *subject)
 {
 	const struct config_service *service = subject->service;
@@ -331,6 +388,8 @@ static void check_service(const struct load *load, size_t index)
 	check_families(&subject);
 	check_ports(&subject);
 	check_nat(&subject);
+	check_encap_source(&subject);
+	check_mss(&subject);
 	check_ring(&subject);
 }
 

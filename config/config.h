@@ -80,6 +80,9 @@ struct config_service {
 	size_t port_count;
 	enum config_forward forward;	/* the default of its backends */
 	enum config_hash hash;
+	uint16_t mss;			/* 0: SYNs stay as they are */
+	struct prefix encap_source[2];	/* [0] IPv4, [1] IPv6: of outer packets */
+	bool has_encap_source[2];
 	enum config_track track;
 	uint32_t ring_size;		/* 0: auto */
 	unsigned int min_up;

@@ -26,10 +26,10 @@ static const struct schema_word protocol_words[] = {
 	{ .word = "tcp" }, { .word = "udp" }, { "quic", LATER }, { 0 },
 };
 static const struct schema_word forward_words[] = {
-	{ .word = "nat" }, { .word = "dsr" }, { "ipip", LATER }, { "gue", LATER }, { 0 },
+	{ .word = "nat" }, { .word = "dsr" }, { .word = "ipip" }, { .word = "gue" }, { 0 },
 };
 static const struct schema_word hash_words[] = {
-	{ .word = "5tuple" }, { "source", LATER }, { 0 },
+	{ .word = "5tuple" }, { .word = "source" }, { 0 },
 };
 static const struct schema_word track_words[] = {
 	{ .word = "moves" }, { .word = "always" }, { 0 },
@@ -105,10 +105,10 @@ const struct schema_key schema_keys[] = {
 	  .help = "silence after which a flow may be forgotten while its slot is moving" },
 	{ OF_SERVICE, "load", SCHEMA_UNREAD, .later = true,
 	  .help = "weights that follow the containers' own load" },
-	{ OF_SERVICE, "mss", SCHEMA_INTEGER, .min = 536, .max = 65495, .later = true,
-	  .help = "clamp for the segment size of handshakes" },
-	{ OF_SERVICE, "encap_source", SCHEMA_UNREAD, .later = true,
-	  .help = "outer source addresses of ipip and gue" },
+	{ OF_SERVICE, "mss", SCHEMA_INTEGER, .min = 536, .max = 65495,
+	  .help = "bytes of a TCP segment at the most: what a client's SYN offers is clamped" },
+	{ OF_SERVICE, "encap_source", SCHEMA_PREFIX, SHAPE_ONE_OR_PAIR, .flaw = FLAW_ENCAP,
+	  .help = "outer sources of ipip and gue, one by flow; without it this host's address" },
 	{ IN_SERVICE, "backends", SCHEMA_LIST, .opens = IN_BACKEND, .flaw = FLAW_BACKENDS,
 	  .help = "who serves; none: every packet is dropped" },
 

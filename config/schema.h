@@ -39,6 +39,7 @@ enum schema_type {
 	SCHEMA_LISTEN,	/* "ADDRESS:PORT" */
 	SCHEMA_MAC,	/* of one station */
 	SCHEMA_ADDRESS,
+	SCHEMA_PREFIX,	/* an address, or one with the length of a prefix */
 	SCHEMA_PORTS,	/* an integer, or a string with one or a range */
 	SCHEMA_GROUP,	/* { } of the keys in `opens` */
 	SCHEMA_LIST,	/* ( ) of such groups */
@@ -61,6 +62,7 @@ enum schema_flaw {
 	FLAW_RING = 1 << 5,
 	FLAW_BACKENDS = 1 << 6,	/* which there are, and their addresses */
 	FLAW_PORT = 1 << 7,
+	FLAW_ENCAP = 1 << 8,	/* encap_source */
 };
 
 struct schema_word {

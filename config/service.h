@@ -33,12 +33,17 @@ static inline bool forward_encapsulates(enum config_forward forward)
 	return forward == CONFIG_IPIP || forward == CONFIG_GUE;
 }
 
-/* nat and dsr serve vips of the backend's own family, encapsulation any. */
+/* nat and dsr serve vips of the backend's own family, encapsulation any; but where it has two
+ * addresses, each of them those of its own. */
+static inline bool backend_serves_both(const struct config_backend *backend)
+{
+	return forward_encapsulates(backend->forward) &&
+	       backend->has_address[0] != backend->has_address[1];
+}
+
 static inline bool backend_serves(const struct config_backend *backend, int family)
 {
-	if (forward_encapsulates(backend->forward))
-		return backend->has_address[0] || backend->has_address[1];
-	return backend->has_address[family];
+	return backend->has_address[family] || backend_serves_both(backend);
 }
 
 static inline size_t service_rows(const struct config_service *service, int family)

@@ -136,6 +136,17 @@ static bool mac_read(const char *text, struct value *value)
 	return any && !(value->mac[0] & 1);
 }
 
+static bool prefix_read(const char *text, struct value *value)
+{
+	struct prefix prefix;
+
+	if (prefix_parse(text, &prefix))
+		return false;
+	value->addr = prefix.addr;
+	value->prefix_len = prefix.len;
+	return true;
+}
+
 static bool text_read(const struct schema_key *key, const char *text, struct value *value)
 {
 	value->text = text;
@@ -167,6 +178,8 @@ static bool text_read(const struct schema_key *key, const char *text, struct val
 		return mac_read(text, value);
 	case SCHEMA_ADDRESS:
 		return !addr_parse(text, &value->addr);
+	case SCHEMA_PREFIX:
+		return prefix_read(text, value);
 	default:
 		return false;
 	}

@@ -16,7 +16,8 @@ struct value {
 	int64_t number;		/* integers, booleans, times; a word's index; a range's first */
 	int64_t last;		/* of a range */
 	const char *text;	/* strings; lives as long as the setting */
-	struct addr addr;
+	struct addr addr;	/* of a prefix the first */
+	unsigned int prefix_len; /* over the 16 bytes */
 	unsigned char mac[6];
 };
 

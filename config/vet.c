@@ -183,7 +183,8 @@ static void vet_pair(struct load *load, const struct schema_key *key, const conf
 		if (seen[ipv6]) {
 			to = sentence_begin(&sentence);
 			print_key(key, element, to);
-			fprintf(to, " has more than one IPv%c address", ipv6 ? '6' : '4');
+			fprintf(to, " has more than one IPv%c %s", ipv6 ? '6' : '4',
+				key->type == SCHEMA_PREFIX ? "prefix" : "address");
 			sentence_report(&sentence, load, element);
 			flaw(load, element, key->flaw);
 		}
@@ -202,7 +203,8 @@ static void vet_array(struct load *load, const struct schema_key *key,
 		vet_scalar(load, &element_key, load_element(array, (size_t)i));
 	if (key->shape == SHAPE_ONE_OR_PAIR)
 		vet_pair(load, &element_key, array);
-	if (key->type == SCHEMA_ADDRESS && !config_setting_length(array)) {
+	if ((key->type == SCHEMA_ADDRESS || key->type == SCHEMA_PREFIX) &&
+	    !config_setting_length(array)) {
 		print_key(key, array, sentence_begin(&sentence));
 		fputs(" is empty", sentence.to);
 		sentence_report(&sentence, load, array);

@@ -30,13 +30,18 @@ static void print_time(const struct schema_key *key, FILE *to)
 
 static const char *address_wanted(const struct schema_key *key)
 {
+	bool prefix = key->type == SCHEMA_PREFIX;
+
 	switch (key->shape) {
 	case SHAPE_ARRAY:
 		return "an array [ ] of IPv4 and IPv6 addresses";
 	case SHAPE_ONE_OR_PAIR:
-		return "an address, or an array [ ] with one of each family";
+		return prefix ? "a prefix such as \"192.0.2.0/28\", or an array [ ] with one of "
+				"each family"
+			      : "an address, or an array [ ] with one of each family";
 	default:
-		return "an IPv4 or IPv6 address";
+		return prefix ? "a prefix such as \"192.0.2.0/28\" or \"2001:db8::/124\""
+			      : "an IPv4 or IPv6 address";
 	}
 }
 
@@ -90,6 +95,7 @@ void value_print_wanted(const struct schema_key *key, FILE *to)
 		fputs("the MAC of one station such as \"02:00:00:00:00:01\"", to);
 		break;
 	case SCHEMA_ADDRESS:
+	case SCHEMA_PREFIX:
 		fputs(address_wanted(key), to);
 		break;
 	case SCHEMA_PORTS:

@@ -28,7 +28,7 @@ static struct socket_end *ends_of(const struct service *service, const struct ba
 		const struct addr *address = nat ? &row->identity.address : &key->vip;
 		struct socket_end *last = count ? &ends[count - 1] : NULL;
 
-		if (addr_family(&key->vip) != row->family)
+		if (!row->serves[addr_family(&key->vip)])
 			continue;
 		if (last && addr_equal(&last->address, address) && port == last->last + 1)
 			last->last = port;

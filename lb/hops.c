@@ -47,21 +47,55 @@ static bool all_generic(const struct config *config)
 	return true;
 }
 
-static void napi_enable(struct manager *manager, const struct net_link *link,
+static void napi_enable(struct manager *manager, const struct net_link *link, const char *end,
 			struct link_state *state)
 {
 	bool changed = false;
 	int err = veth_end_enable_napi(manager->net, link, &changed);
 
 	if (changed)
-		log_notice("%s: GRO off → on at the container's end: without NAPI there the "
-			   "kernel drops what XDP redirects", link->name);
+		log_notice("%s: GRO off → on at the %s end: without NAPI there the kernel drops "
+			   "what XDP sends", link->name, end);
 	if (!err)
 		return;
 	state->usable = false;
 	snprintf(state->reason, sizeof(state->reason),
-		 "%s: cannot switch GRO on at the container's end: %s", link->name,
+		 "%s: cannot switch GRO on at the %s end: %s", link->name, end,
 		 err == -ENOENT ? "its namespace cannot be found" : strerror(-err));
+}
+
+static void link_remember(struct manager *manager, const struct link_state *state)
+{
+	struct link_state *links =
+		realloc(manager->links, (manager->link_count + 1) * sizeof(*links));
+
+	if (!links)
+		return;
+	manager->links = links;
+	manager->links[manager->link_count++] = *state;
+}
+
+/* What lb answers itself, and what it turns back, leaves by a front. Where that is a veth its other
+ * end needs NAPI too, or a client there, who needed none while the stack answered, hears
+ * nothing. */
+static void fronts_napi_enable(struct manager *manager, const struct config *config)
+{
+	for (size_t i = 0; i < config->interface_count; i++) {
+		const struct config_interface *interface = &config->interfaces[i];
+		const struct net_link *link =
+			net_view_link_by_name(&manager->view, interface->name);
+		struct link_state state = { .usable = true };
+
+		if (!link || link->kind != NET_VETH || interface->mode == CONFIG_MODE_GENERIC ||
+		    link_known(manager, link->ifindex))
+			continue;
+		state.ifindex = link->ifindex;
+		napi_enable(manager, link, "other", &state);
+		if (!state.usable)
+			log_warning("%s: what XDP answers does not get there", state.reason);
+		state.usable = true; /* told once, and no reason to stay out */
+		link_remember(manager, &state);
+	}
 }
 
 /* Whether redirected frames get through this device. Known answers are kept only where they were
@@ -78,18 +112,13 @@ static bool link_usable(struct manager *manager, const struct config *config,
 	if (device_can_transmit(manager->net, link, state.reason, sizeof(state.reason)))
 		state.usable = false;
 	else if (touch && hop->local)
-		napi_enable(manager, link, &state);
+		napi_enable(manager, link, "container's", &state);
 	if (!state.usable) {
 		snprintf(reason, NEXT_HOP_REASON_MAX, "%s", state.reason);
 		return false;
 	}
-	if (!touch)
-		return true;
-	known = realloc(manager->links, (manager->link_count + 1) * sizeof(*known));
-	if (!known)
-		return true;
-	manager->links = known;
-	manager->links[manager->link_count++] = state;
+	if (touch)
+		link_remember(manager, &state);
 	return true;
 }
 
@@ -150,7 +179,7 @@ static bool hop_stays(const struct manager *manager, const struct config_backend
 		return false;
 	link = net_view_link(&manager->view, before->hop.ifindex);
 	if (!link || !link->up || strcmp(link->name, before->hop.device) ||
-	    (link != via && link->master != via->ifindex))
+	    (link != via && link->master != via->ifindex && link->ifindex != via->parent))
 		return false;
 	neighbour = neighbour_find(&manager->view, via->ifindex, &hop->neighbour);
 	if (neighbour && neighbour->failed)
@@ -162,6 +191,7 @@ static bool hop_stays(const struct manager *manager, const struct config_backend
 	memcpy(hop->dst_mac, mac, sizeof(hop->dst_mac));
 	memcpy(hop->src_mac, via->mac, sizeof(hop->src_mac));
 	hop->local = before->hop.local;
+	hop->vlan = before->hop.vlan;
 	return true;
 }
 
@@ -239,6 +269,8 @@ int hops_find(struct manager *manager, const struct config *config, bool touch,
 	if (!found.hops)
 		return -ENOMEM;
 	links_forget(manager);
+	if (touch)
+		fronts_napi_enable(manager, config);
 	err = rows_visit(manager, config, row_keep, &found);
 	if (err) {
 		free(found.hops);

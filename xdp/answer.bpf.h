@@ -1,28 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Packets that lb writes itself, in the place of the one that they answer, and sends back by the
- * port it came in: TCP resets, and ICMP errors that quote it. Both are global functions, which the
- * verifier walks once, each for itself, and which the common packet's code does not have inside.
- * They return 0, or -1 where the frame cannot be made, and leave no pointer into it valid. */
+ * port it came in: TCP resets, and ICMP errors that quote it. A step decides on the answer and
+ * gives its verdict; packet_answer() writes it. */
 #ifndef XDP_ANSWER_BPF_H
 #define XDP_ANSWER_BPF_H
 
 #include "csum.bpf.h"
+#include "headers.bpf.h"
 #include "leave.bpf.h"
-#include "parse.bpf.h"
 
 #define ANSWER_TTL	64
-#define L2_MAX		22	/* Ethernet and two tags */
 #define ETH_FRAME_MIN	60	/* without the checksum; what came was no shorter */
 #define QUOTE_MAX_IPV4	(576 - 28)	/* RFC 1812, section 4.3.2.3 */
 #define QUOTE_MAX_IPV6	(1280 - 48)	/* RFC 4443, section 2.4 (c) */
-
-/* Where the headers of the packet begin that is answered, from the start of the frame, and what
- * its header says of its length. */
-struct answer_to {
-	__u32 l3, l4;
-	__u32 bytes;	/* of the IP packet */
-	__u32 ipv6;	/* 0 or 1 */
-};
 
 /* Whether an answer may go out at all (RFC 1122, section 3.2.2; RFC 4443, section 2.4 (e)): not to
  * what was sent to many, nor to what names no single host as its source. */
@@ -53,16 +43,6 @@ static __always_inline bool answer_is_affordable(void)
 	ration->at_ms = now_ms;
 	ration->tokens = saved ? saved - 1 : 0;
 	return saved;
-}
-
-static __always_inline void bytes_swap(void *first, void *second, __u32 bytes)
-{
-	for (__u32 i = 0; i < bytes / 2; i++) {
-		__u16 was = ((__u16 *)first)[i];
-
-		((__u16 *)first)[i] = ((__u16 *)second)[i];
-		((__u16 *)second)[i] = was;
-	}
 }
 
 /* The IP header of an answer whose addresses stand there already, before `bytes` of TCP or ICMP.
@@ -114,7 +94,7 @@ static __always_inline int reset_write(struct xdp_md *ctx, const struct answer_t
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	__u32 header = ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
-	__u32 l3 = to->l3 & 31, l4 = to->l4 & 127, had = end - data, size;
+	__u32 l3 = to->l3 & 31, l4 = to->l4 & 511, had = bpf_xdp_get_buff_len(ctx), size;
 	struct tcphdr *segment = data + l4, *reset = data + l3 + header;
 	struct iphdr *ip4 = data + l3;
 	struct ipv6hdr *ip6 = data + l3;
@@ -137,20 +117,7 @@ static __always_inline int reset_write(struct xdp_md *ctx, const struct answer_t
 	return bpf_xdp_adjust_tail(ctx, (int)size - (int)had);
 }
 
-__noinline int reset_answer(struct xdp_md *ctx, const struct answer_to *to)
-{
-	if (!to)
-		return -1;
-	return to->ipv6 ? reset_write(ctx, to, true) : reset_write(ctx, to, false);
-}
-
 /* ---- ICMP errors ---------------------------------------------------------------------------- */
-
-struct icmp_header {	/* of both families */
-	__u8 type, code;
-	__u16 checksum;
-	__be32 rest;
-};
 
 /* Everything from `pos` to the packet's end. */
 static __always_inline __u32 csum_to_end(__u32 sum, void *pos, void *end, __u32 bytes_max)
@@ -179,8 +146,7 @@ static __always_inline int quote_make(struct xdp_md *ctx, const struct answer_to
 {
 	__u32 most = ipv6 ? QUOTE_MAX_IPV6 : QUOTE_MAX_IPV4;
 	__u32 quote = to->bytes < most ? to->bytes : most;
-	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	__s64 excess = (end - data) - (__s64)((to->l3 & 31) + quote);
+	__s64 excess = (__s64)bpf_xdp_get_buff_len(ctx) - (__s64)((to->l3 & 31) + quote);
 
 	if (excess > 0 && bpf_xdp_adjust_tail(ctx, (int)-excess))
 		return -1;
@@ -204,7 +170,8 @@ static __always_inline int icmp_write(struct xdp_md *ctx, const struct answer_to
 	icmp = ip + header;
 	quote = ip + grow;
 	/* In this order: the second follows from the first, but not for the verifier. */
-	if (old + L2_MAX > end || quote + header > end)
+	if (old + L2_MAX > end || quote + header > end || 
+	    bpf_xdp_get_buff_len(ctx) != (__u64)(end - data))
 		return -1;
 	__builtin_memcpy(data, old + ETH_ALEN, ETH_ALEN);
 	__builtin_memcpy(data + ETH_ALEN, old, ETH_ALEN);
@@ -226,34 +193,48 @@ static __always_inline int icmp_write(struct xdp_md *ctx, const struct answer_to
 	return 0;
 }
 
-__noinline int icmp_answer(struct xdp_md *ctx, const struct answer_to *to,
-			   const struct icmp_header *says)
+/* ---- who is answered ------------------------------------------------------------------------- */
+
+static __always_inline bool verdict_is_answer(int verdict)
 {
-	if (!to || !says)
-		return -1;
-	return to->ipv6 ? icmp_write(ctx, to, says, true) : icmp_write(ctx, to, says, false);
+	return verdict == LB_TX_REJECT || verdict == LB_TX_TOO_BIG;
 }
 
-/* ---- who is refused ------------------------------------------------------------------------- */
+/* Writes the answer that was decided on. Called last, when the packet has been counted, and from
+ * the top, where nobody else's stack is in the way. Returns the XDP action. */
+__noinline int packet_answer(struct xdp_md *ctx)
+{
+	struct headers *h = headers_scratch();
+	int err;
+
+	if (!h)
+		return XDP_ABORTED;
+	if (!h->says.type)
+		err = h->answer.ipv6 ? reset_write(ctx, &h->answer, true)
+				     : reset_write(ctx, &h->answer, false);
+	else
+		err = h->answer.ipv6 ? icmp_write(ctx, &h->answer, &h->says, true)
+				     : icmp_write(ctx, &h->answer, &h->says, false);
+	return err ? XDP_ABORTED : XDP_TX;
+}
 
 /* Nobody serves here: a reset, or port unreachable (RFC 1122, section 4.1.3.1; RFC 4443,
- * section 3.1). A reset is not answered. */
-static __always_inline int packet_refuse(struct xdp_md *ctx, const struct packet *pkt)
+ * section 3.1). Neither a reset nor an ICMP error is answered. `l3`, `l4`: offsets in the frame. */
+static __always_inline int packet_refuse(const struct packet *pkt, __u32 l3, __u32 l4)
 {
-	struct answer_to to = { .l3 = ETH_HLEN, .bytes = packet_length(pkt), .ipv6 = pkt->ipv6 };
-	struct icmp_header says = { .type = pkt->ipv6 ? 1 : 3, .code = pkt->ipv6 ? 4 : 3 };
+	struct headers *h = headers_scratch();
 
-	if (!answer_is_due(pkt))
+	if (!h || pkt->quoted || !answer_is_due(pkt) || pkt->tcp_flags & TCP_RST)
 		return LB_DROP_NO_BACKEND;
-	to.l4 = to.l3 + (pkt->ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
-	if (pkt->is_tcp) {
-		if (pkt->tcp->rst)
-			return LB_DROP_NO_BACKEND;
-		return reset_answer(ctx, &to) ? LB_DROP_TRUNCATED : LB_TX_REJECT;
+	if (!pkt->is_tcp && !answer_is_affordable())
+		return LB_DROP_NO_BACKEND;
+	h->answer = (struct answer_to){ l3, l4, packet_length(pkt), pkt->ipv6 };
+	h->says = (struct icmp_header){ 0 };
+	if (!pkt->is_tcp) {
+		h->says.type = pkt->ipv6 ? 1 : 3;
+		h->says.code = pkt->ipv6 ? 4 : 3;
 	}
-	if (!answer_is_affordable())
-		return LB_DROP_NO_BACKEND;
-	return icmp_answer(ctx, &to, &says) ? LB_DROP_TRUNCATED : LB_TX_REJECT;
+	return LB_TX_REJECT;
 }
 
 #endif

@@ -12,7 +12,7 @@
 
 #include "lb_verdicts.h"
 
-#define LB_LAYOUT_VERSION	3
+#define LB_LAYOUT_VERSION	4
 
 #define LB_MAX_SERVICES		4096	/* ids 1 to 4095 */
 #define LB_MAX_BACKENDS		32768	/* ids 1 to 32767; one backend has one id a family */
@@ -44,10 +44,11 @@ union lb_addr {
 struct lb_settings {
 	__u64 services;	/* word of lb_services; flag: some service takes any port */
 	__u64 replies;	/* word of lb_replies; flag: some backend behind NAT is on another host */
+	__u64 capture;	/* LB_CAPTURE_WORD; 0: nobody captures. Written by lbctl */
 	__u64 hash_key[LB_HASH_KEYS]; /* keys of the flow hash, made from tuning.hash_seed */
 	__u32 record_mask;	/* buckets of lb_records, less one: they are a power of two */
 	__u32 test_clock;	/* ticks; read only by programs loaded with lb_test_clock */
-	__u64 _reserved[2];
+	__u64 _reserved;
 	__u64 record_key[LB_HASH_KEYS]; /* keys of the records' hash, of this host alone */
 	__u64 _reserved2[5];
 };
@@ -76,6 +77,9 @@ _Static_assert(sizeof(struct lb_key) == 24, "lb_key is 24 bytes");
 #define LB_ENTRY_USED	1
 #define LB_ENTRY_TRACK	2	/* track = "always": records for all packets of the service */
 #define LB_ENTRY_REJECT	4	/* when_down = "reject": who finds no backend is told so */
+#define LB_ENTRY_MSS	8	/* `mss`: the segment size of SYNs is clamped */
+#define LB_ENTRY_SOURCE	16	/* hash = "source": the slot follows from the source address */
+#define LB_ENTRY_UP	32	/* of a vip's own entry: some service of it is up */
 
 struct lb_entry {		/* two of them fill a cache line */
 	union lb_addr addr;
@@ -201,12 +205,19 @@ enum lb_forward {
 	LB_FORWARD_NONE,	/* an id that nobody has */
 	LB_FORWARD_NAT,
 	LB_FORWARD_DSR,		/* layer 2: only the MACs change */
+	LB_FORWARD_IPIP,	/* the packet in an IPv4 or IPv6 packet of its own */
+	LB_FORWARD_GUE,		/* the same in UDP: GUE variant 1, to LB_GUE_PORT */
 };
+
+#define LB_GUE_PORT		6080	/* registered for it */
 
 #define LB_BACKEND_IPV6		1	/* the family of `address` */
 #define LB_BACKEND_GONE		2	/* its flows are lost: who names it does not count */
 
 #define LB_HOP_LOCAL		1	/* a container of this host: TTL and hop limit stay */
+
+#define LB_VLAN_KEEP		0	/* tags stay as they came: this host has no VLANs */
+#define LB_VLAN_NONE		0xffff	/* untagged, whatever came */
 
 /* A next hop is two whole 8-byte words, each stored at once: a reader may for one packet see one
  * of them old, which costs that packet and no other. */
@@ -214,7 +225,7 @@ struct lb_next_hop {
 	__u8 dst_mac[6];	/* both MACs as a frame has them: copied as they stand */
 	__u8 src_mac[6];
 	__u16 flags;		/* LB_HOP_* */
-	__u16 _pad;
+	__u16 vlan;		/* LB_VLAN_KEEP, LB_VLAN_NONE, or the VLAN ID on the way there */
 };
 _Static_assert(sizeof(struct lb_next_hop) == 16, "lb_next_hop is two words");
 
@@ -223,17 +234,26 @@ _Static_assert(sizeof(struct lb_next_hop) == 16, "lb_next_hop is two words");
 struct lb_backend {
 	struct lb_next_hop hop;
 	union lb_addr address;
-	union lb_addr vip;	/* NAT: the one address whose packets it gets, else zero */
+	union {
+		union lb_addr vip; /* NAT: the one address whose packets it gets, else zero */
+		union lb_addr encap_source; /* ipip, gue: outer sources, a prefix's first */
+	};
 	__be16 port;		/* NAT: 0 keeps the packet's; else so does vip_port */
-	__be16 vip_port;	/* NAT with a port: the service's */
+	union {
+		__be16 vip_port; /* NAT with a port: the service's */
+		__u16 encap_spread; /* ipip, gue: low bits of encap_source that the hash fills */
+	};
 	__u8 forward;		/* enum lb_forward */
 	__u8 flags;		/* LB_BACKEND_* */
 	__u16 service;		/* the id of its service */
 	/* What RFC 1624 adds for vip → address (and vip_port → port): one's complement sums of
 	 * ~old and new, folded to 16 bits, in the byte order of the wire. The reply's are their
 	 * complements. */
-	__u16 csum_addr;	/* for the IPv4 header */
-	__u16 csum_l4;		/* for TCP and UDP */
+	union {
+		__u16 csum_addr;	/* NAT: for the IPv4 header */
+		__u16 mtu;		/* ipip, gue: of the way there; goes with the next hop */
+	};
+	__u16 csum_l4;		/* NAT: for TCP and UDP */
 	__u32 ifindex;		/* where it is sent to, a key of lb_devices; 0: no next hop */
 };
 _Static_assert(sizeof(struct lb_backend) == 64, "lb_backend is one cache line");
@@ -271,6 +291,57 @@ struct lb_direct_key {		/* LPM trie: destinations that replies reach untranslate
 };
 _Static_assert(sizeof(struct lb_direct_key) == 20, "lb_direct_key is 20 bytes");
 
+/* ---- fragments ------------------------------------------------------------------------------ */
+
+/* Where the first fragment of a datagram went: the rest have no ports, and follow it. In lb_reply
+ * the backend is the one whose reply it is. */
+#define LB_MAX_FRAGMENTS	16384	/* datagrams on their way; the oldest is forgotten */
+#define LB_FRAGMENT_TICKS	30	/* as long as Linux waits for the rest */
+
+struct lb_fragment_key {
+	union lb_addr src, dst;
+	__u32 id;		/* as it stands in the header: 16 bits of IPv4, 32 of IPv6 */
+	__u32 protocol;
+};
+_Static_assert(sizeof(struct lb_fragment_key) == 40, "lb_fragment_key is 40 bytes");
+
+struct lb_fragment {
+	__u32 backend, service;	/* ids */
+	__u32 at;		/* ticks */
+	__u32 ports;		/* as they stand in the header */
+};
+
+/* ---- captures: packets as they come and as they leave --------------------------------------- */
+
+/* What is captured: of one packet in `sample`, the first `snap` bytes, until the clock has come to
+ * `deadline` (ticks). Whoever captures puts that off while it runs: when it is killed, the programs
+ * stop by themselves. */
+#define LB_CAPTURE_WORD(sample, snap, deadline)                                                   \
+	((__u64)(sample) | (__u64)(snap) << 16 | (__u64)(deadline) << 32)
+#define LB_CAPTURE_SAMPLE(word)		((__u32)(word) & 0xffff)
+#define LB_CAPTURE_SNAP(word)		((__u32)(word) >> 16)
+#define LB_CAPTURE_DEADLINE(word)	((__u32)((word) >> 32))
+#define LB_CAPTURE_SNAP_MAX		65000	/* a record of a perf buffer is at most 64 KiB */
+#define LB_CAPTURE_CPUS			1024	/* that can have a buffer */
+
+enum lb_capture_program { LB_CAPTURE_LB, LB_CAPTURE_REPLY };
+
+/* Goes before the bytes. A packet is told twice, first as it came and then as it leaves, by the
+ * same CPU and with the same number; bytes of a packet that is dropped are told once. */
+struct lb_captured {
+	__u64 number;		/* of this CPU's, from 1 */
+	__u64 at_ns;		/* CLOCK_MONOTONIC */
+	__u32 bytes;		/* of the frame */
+	__u32 kept;		/* bytes that follow */
+	__u32 ifindex;		/* by which it came in */
+	__u32 service, backend;	/* ids; 0: none. When it leaves, as `verdict` */
+	__u8 leaves;		/* 0: as it came, 1: as it leaves */
+	__u8 verdict;
+	__u8 program;		/* enum lb_capture_program */
+	__u8 _pad;
+};
+_Static_assert(sizeof(struct lb_captured) == 40, "lb_captured is 40 bytes");
+
 /* ---- names: what the daemon writes for whoever opens the pins next --------------------------- */
 
 struct lb_layout {
@@ -287,6 +358,9 @@ struct lb_direct_entry {		/* of lb_direct_list */
 };
 _Static_assert(sizeof(struct lb_direct_entry) == 24, "a multiple of 8, as arrays are mapped");
 
+#define LB_UP_IPV4	1
+#define LB_UP_IPV6	2
+
 struct lb_service_info {	/* by service id; a free id has an empty name */
 	char name[LB_NAME_MAX];
 	__u32 slot_base[2];	/* its rings: [0] for IPv4 vips, [1] for IPv6 */
@@ -294,8 +368,10 @@ struct lb_service_info {	/* by service id; a free id has an empty name */
 	__u32 protocol;		/* IPPROTO_TCP or IPPROTO_UDP */
 	__u32 record_life;	/* ticks that a record outlives its last packet */
 	__u64 moving_since_ms;	/* CLOCK_BOOTTIME; 0: no slot of it is in motion */
+	__u32 mss;		/* with LB_ENTRY_MSS: bytes of a TCP segment at the most */
+	__u32 up;		/* LB_UP_*: the families in which it takes new flows */
 };
-_Static_assert(sizeof(struct lb_service_info) == 96, "lb_service_info is 96 bytes");
+_Static_assert(sizeof(struct lb_service_info) == 104, "lb_service_info is 104 bytes");
 
 struct lb_backend_info {	/* by backend id; a free id has an empty name */
 	char name[LB_NAME_MAX];	/* without the service's */
@@ -309,16 +385,33 @@ _Static_assert(sizeof(struct lb_backend_info) == 96, "lb_backend_info is 96 byte
 
 /* ---- the trace: what a private copy of the programs tells about the packet it just ran ------- */
 
+enum lb_pick {			/* why a packet has its backend */
+	LB_PICK_NONE,		/* it has none, or the packet is a reply */
+	LB_PICK_SETTLED,	/* the slot is at rest: its owner */
+	LB_PICK_UNTRACKED,	/* the slot moves, UDP that is not tracked: its owner */
+	LB_PICK_RECORD,		/* a record of its flow */
+	LB_PICK_NEW,		/* a new flow: the owner, and recorded */
+	LB_PICK_BEFORE,		/* no record: it began before the motion: `previous` */
+	LB_PICK_NO_ROOM,	/* a new flow that no record can be had for: `previous` */
+	LB_PICK_FRAGMENT,	/* as the first fragment went */
+};
+
 struct lb_trace {
-	union lb_addr dst;	/* as the packet came */
+	union lb_addr src, dst;	/* as the packet came */
+	__u64 slot_word;	/* as it was read; 0: none */
 	__u32 verdict;
 	__u32 service;		/* id; 0: none */
 	__u32 backend;		/* id; 0: none */
 	__u32 slot;		/* index; ~0: none */
+	__u32 hash;		/* of the flow, if a slot was looked for */
+	__u32 record;		/* enum lb_record_state of the record that was found; 0: none */
 	__be16 sport, dport;
 	__u8 protocol;
-	__u8 _pad[3];
+	__u8 pick;		/* enum lb_pick */
+	__u8 quoted;		/* an ICMP error: addresses and ports are those of the flow that
+				 * the packet it quotes belongs to */
+	__u8 tags;		/* VLAN tags */
 };
-_Static_assert(sizeof(struct lb_trace) == 40, "lb_trace is 40 bytes");
+_Static_assert(sizeof(struct lb_trace) == 72, "lb_trace is 72 bytes");
 
 #endif

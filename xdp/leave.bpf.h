@@ -8,37 +8,57 @@
 #include "maps.bpf.h"
 #include "packet.bpf.h"
 
-/* This is a private copy: no counters, no routes, no device; the verdict is in lb_trace. */
-const volatile bool lb_private = false;
-
-/* The actions of all verdicts stand in one constant, two bits each: a switch costs a row of
+/* The actions of all verdicts stand in two constants, a bit each: a switch costs a row of
  * comparisons for every packet. */
-#define LB_VERDICT_BITS(name, action, text) | (__u64)(action) << 2 * LB_##name
-static const __u64 verdict_actions = 0 LB_VERDICTS(LB_VERDICT_BITS);
-#undef LB_VERDICT_BITS
-_Static_assert(LB_VERDICT_COUNT <= 32, "every verdict has its two bits");
+#define LB_ACTION_LOW(name, action, text) | (__u64)((action) & 1) << LB_##name
+#define LB_ACTION_HIGH(name, action, text) | (__u64)((action) >> 1) << LB_##name
+static const __u64 actions_low = 0 LB_VERDICTS(LB_ACTION_LOW);
+static const __u64 actions_high = 0 LB_VERDICTS(LB_ACTION_HIGH);
+#undef LB_ACTION_LOW
+#undef LB_ACTION_HIGH
 
 static __always_inline enum lb_action verdict_action(int verdict)
 {
-	return verdict_actions >> 2 * verdict & 3;
+	return (actions_low >> verdict & 1) | (actions_high >> verdict & 1) << 1;
 }
+
+static __always_inline int xdp_action(enum lb_action action)
+{
+	switch (action) {
+	case LB_PASS:
+		return XDP_PASS;
+	case LB_DROP:
+		return XDP_DROP;
+	case LB_TX:
+		return XDP_TX;
+	case LB_REDIRECT:
+		return XDP_REDIRECT;
+	}
+	return XDP_ABORTED;
+}
+
+/* Those that are counted with the backend. */
+static const __u64 to_backends = 1ULL << LB_REDIRECT_NAT | 1ULL << LB_REDIRECT_DSR |
+				 1ULL << LB_TX_NAT | 1ULL << LB_TX_DSR | 1ULL << LB_REDIRECT_IPIP |
+				 1ULL << LB_TX_IPIP | 1ULL << LB_REDIRECT_GUE | 1ULL << LB_TX_GUE;
 
 static __always_inline void trace_write(const struct packet *pkt, int verdict)
 {
-	__u32 zero = 0;
-	struct lb_trace *trace = bpf_map_lookup_elem(&lb_trace, &zero);
+	struct lb_trace *told = trace();
 
-	if (!trace)
+	if (!told)
 		return;
-	trace->verdict = verdict;
-	trace->service = pkt->service;
-	trace->backend = pkt->backend;
-	trace->slot = pkt->slot;
-	trace->sport = pkt->sport;
-	trace->dport = pkt->dport;
+	told->verdict = verdict;
+	told->service = pkt->service;
+	told->backend = pkt->backend;
+	told->slot = pkt->slot;
+	told->sport = pkt->sport;
+	told->dport = pkt->dport;
+	told->quoted = pkt->quoted;
 	if (pkt->ip4) { /* or ip6 */
-		trace->dst = pkt->dst;
-		trace->protocol = pkt->protocol;
+		told->src = pkt->src;
+		told->dst = pkt->dst;
+		told->protocol = pkt->protocol;
 	}
 }
 
@@ -59,7 +79,8 @@ static __always_inline void verdict_count(const struct packet *pkt, __u32 verdic
 
 	if (count)
 		(*count)++;
-	if (pkt->service && (verdict_action(verdict) == LB_DROP || verdict == LB_TX_REJECT))
+	if (pkt->service && (verdict_action(verdict) == LB_DROP || verdict == LB_TX_REJECT ||
+			     verdict == LB_TX_TOO_BIG))
 		drop_count(pkt->service, verdict);
 }
 
@@ -83,10 +104,10 @@ static __always_inline enum lb_action packet_leave(const struct packet *pkt, int
 
 	if (lb_private)
 		trace_write(pkt, verdict);
-	else if (verdict < LB_REDIRECT_NAT || verdict > LB_TX_DSR)
-		verdict_count(pkt, verdict);
-	else
+	else if (to_backends >> verdict & 1)
 		backend_count(pkt, action == LB_TX);
+	else
+		verdict_count(pkt, verdict);
 	return action;
 }
 

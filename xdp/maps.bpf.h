@@ -10,6 +10,9 @@
 
 #include "lb_abi.h"
 
+/* This is a private copy: no counters, no routes, no device; what it did is told in lb_trace. */
+const volatile bool lb_private = false;
+
 /* This copy of a program looks at the tables of the running one, and changes nothing. */
 const volatile bool lb_readonly = false;
 
@@ -93,7 +96,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, LB_VERDICT_COUNT);
+	__uint(max_entries, LB_VERDICTS_MAX);
 	__type(key, __u32);
 	__type(value, __u64);
 } lb_verdicts SEC(".maps");
@@ -162,5 +165,12 @@ struct {
 	__type(key, __u32);
 	__type(value, struct lb_trace);
 } lb_trace SEC(".maps");
+
+static __always_inline struct lb_trace *trace(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&lb_trace, &zero);
+}
 
 #endif

@@ -18,8 +18,16 @@
 
 #include "lb_abi.h"
 
-/* A step returns LB_GO_ON, or the verdict with which the packet leaves. */
+/* A step returns LB_GO_ON, or the verdict with which the packet leaves; in the common packet's walk
+ * also LB_UNCOMMON: nothing was written, and the uncommon packets' walk begins anew with it. */
 #define LB_GO_ON (-1)
+#define LB_UNCOMMON (-2)
+/* In the place of an action: what is to be called last, packet_answer(), packet_encap() or
+ * packet_pmtu(). */
+#define LB_ANSWER (-3)
+#define LB_ENCAP (-4)
+#define LB_PMTU (-5)
+#define LB_CAPTURE (-6) /* somebody captures */
 #define LB_TRY(step)                                                                              \
 	({                                                                                        \
 		int _verdict = (step);                                                            \
@@ -32,21 +40,21 @@ struct cursor {
 	void *pos, *end;
 };
 
+/* The headers stand in the frame, or, for uncommon packets, in copies of them (headers.bpf.h). */
 struct packet {
 	struct ethhdr *eth;
 	union {			/* by `ipv6` */
 		struct iphdr *ip4;
 		struct ipv6hdr *ip6;
 	};
-	union {			/* by `is_tcp`; set unless there is a `problem` */
+	union {			/* by `is_tcp` */
 		struct tcphdr *tcp;
 		struct udphdr *udp;
 	};
 	/* Whole words, so that the verifier follows their values. */
 	__u64 ipv6, is_tcp;	/* 0 or 1 */
-	__s64 problem;		/* the verdict it gets if its address is a vip; or LB_GO_ON */
 	union lb_addr src, dst;	/* set with ip4 or ip6 */
-	union {			/* 0 while there is a `problem` */
+	union {			/* 0 where they are not known */
 		struct {
 			__be16 sport, dport;
 		};
@@ -54,8 +62,12 @@ struct packet {
 	};
 	__u32 service, backend;	/* ids; 0: not found yet */
 	__u32 slot;
+	__u32 hash;		/* that chose the slot, of the whole flow; 0 with hash = "source" */
 	__u32 bytes;		/* of the frame */
 	__u8 protocol;		/* set with ip4 or ip6 */
+	__u8 tcp_flags;		/* 0 where it is not TCP */
+	__u8 quoted;		/* 1: addresses and ports are those of the flow whose packet an
+				 * ICMP error quotes */
 };
 
 /* Nothing is known yet but its length. What is not set here has no value until it is found. */
@@ -68,8 +80,10 @@ static __always_inline void packet_begin(struct packet *pkt, __u32 bytes)
 	pkt->service = 0;
 	pkt->backend = 0;
 	pkt->slot = ~0U;
+	pkt->hash = 0;
 	pkt->bytes = bytes;
-	pkt->problem = LB_GO_ON;
+	pkt->tcp_flags = 0;
+	pkt->quoted = 0;
 }
 
 /* The next `size` bytes, or NULL where the packet ends before. */
@@ -110,9 +124,16 @@ static __always_inline void addr_set_ipv6(union lb_addr *addr, const struct in6_
 	addr->quad[1] = ((const __u64 *)ipv6)[1];
 }
 
+enum { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_ACK = 16 };
+
+static __always_inline __u8 tcp_flags(const struct tcphdr *tcp)
+{
+	return ((const __u8 *)tcp)[13];
+}
+
 static __always_inline bool packet_is_syn(const struct packet *pkt)
 {
-	return pkt->is_tcp && pkt->tcp->syn && !pkt->tcp->ack;
+	return (pkt->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
 
 #endif

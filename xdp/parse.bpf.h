@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Ethernet, IPv4 or IPv6, TCP or UDP. What is not ours leaves here for the stack. What may be
- * ours but is not understood gets a `problem`: service_lookup() says whether it is. */
+/* The common packet: Ethernet without tags, IPv4 without options or IPv6 without extensions, TCP or
+ * UDP in one piece. What is not IP leaves here for the stack; everything else is uncommon. */
 #ifndef XDP_PARSE_BPF_H
 #define XDP_PARSE_BPF_H
 
 #include "packet.bpf.h"
 
 #define IPV4_MORE_OR_OFFSET bpf_htons(0x3fff) /* MF and the fragment offset, RFC 791 */
+#define IPV4_PLAIN 0x45 /* version 4, five words of header */
 
 static __always_inline bool protocol_is_balanced(__u8 protocol)
 {
@@ -20,93 +21,59 @@ static __always_inline int parse_l4(struct packet *pkt, struct cursor *cursor)
 		pkt->is_tcp = 1;
 		pkt->tcp = cursor_take(cursor, sizeof(*pkt->tcp));
 		if (!pkt->tcp)
-			goto truncated;
+			return LB_UNCOMMON;
+		pkt->tcp_flags = tcp_flags(pkt->tcp);
 	} else {
 		pkt->udp = cursor_take(cursor, sizeof(*pkt->udp));
 		if (!pkt->udp)
-			goto truncated;
+			return LB_UNCOMMON;
 	}
 	pkt->ports = *(__u32 *)pkt->udp;
-	return LB_GO_ON;
-truncated:
-	pkt->problem = LB_DROP_TRUNCATED;
 	return LB_GO_ON;
 }
 
 static __always_inline int parse_ipv4(struct packet *pkt, struct cursor *cursor)
 {
 	struct iphdr *ip = cursor_take(cursor, sizeof(*ip));
-	__u8 protocol;
 
 	if (!ip)
 		return LB_DROP_TRUNCATED;
-	protocol = ip->protocol;
 	pkt->ip4 = ip;
-	pkt->protocol = protocol;
+	pkt->protocol = ip->protocol;
 	addr_set_ipv4(&pkt->src, ip->saddr);
 	addr_set_ipv4(&pkt->dst, ip->daddr);
-	if (!protocol_is_balanced(protocol))
-		return LB_PASS_PROTOCOL;
-	if (*(__u8 *)ip != 0x45) { /* version 4, five words of header */
-		pkt->problem = *(__u8 *)ip < 0x45 || ip->version != 4 ? LB_DROP_MALFORMED
-								      : LB_DROP_IPV4_OPTIONS;
-		return LB_GO_ON;
-	}
-	if (ip->frag_off & IPV4_MORE_OR_OFFSET) {
-		pkt->problem = LB_DROP_FRAGMENT;
-		return LB_GO_ON;
-	}
+	if (!protocol_is_balanced(pkt->protocol))
+		return pkt->protocol == IPPROTO_ICMP ? LB_UNCOMMON : LB_PASS_PROTOCOL;
+	if (*(__u8 *)ip != IPV4_PLAIN || ip->frag_off & IPV4_MORE_OR_OFFSET)
+		return LB_UNCOMMON;
 	return parse_l4(pkt, cursor);
 }
 
-/* RFC 8200, section 4: an extension header stands where TCP or UDP would. */
-static __always_inline bool is_ipv6_extension(__u8 next)
+static __always_inline bool ipv6_is_walked(__u8 next)
 {
-	return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS;
-}
-
-/* What stands behind an extension is not looked for: it may be TCP or UDP. */
-static __always_inline int parse_ipv6_extension(struct packet *pkt, struct cursor *cursor,
-						__u8 next)
-{
-	__u8 *fragment;
-
-	if (next == IPPROTO_FRAGMENT) {
-		fragment = cursor_take(cursor, 8);
-		if (!fragment) {
-			pkt->problem = LB_DROP_TRUNCATED;
-			return LB_GO_ON;
-		}
-		pkt->protocol = *fragment;
-		pkt->problem = LB_DROP_FRAGMENT;
-	} else {
-		pkt->problem = LB_DROP_IPV6_EXTENSION;
-	}
-	return protocol_is_balanced(pkt->protocol) || is_ipv6_extension(pkt->protocol)
-		       ? LB_GO_ON
-		       : LB_PASS_PROTOCOL;
+	return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS ||
+	       next == IPPROTO_FRAGMENT || next == IPPROTO_ICMPV6;
 }
 
 static __always_inline int parse_ipv6(struct packet *pkt, struct cursor *cursor)
 {
 	struct ipv6hdr *ip = cursor_take(cursor, sizeof(*ip));
-	__u8 protocol;
 
 	if (!ip)
 		return LB_DROP_TRUNCATED;
-	protocol = ip->nexthdr;
 	pkt->ip6 = ip;
 	pkt->ipv6 = 1;
-	pkt->protocol = protocol;
+	pkt->protocol = ip->nexthdr;
 	addr_set_ipv6(&pkt->src, &ip->saddr);
 	addr_set_ipv6(&pkt->dst, &ip->daddr);
-	if (!protocol_is_balanced(protocol))
-		return parse_ipv6_extension(pkt, cursor, protocol);
-	if (ip->version != 6) {
-		pkt->problem = LB_DROP_MALFORMED;
-		return LB_GO_ON;
-	}
-	return parse_l4(pkt, cursor);
+	if (!protocol_is_balanced(pkt->protocol))
+		return ipv6_is_walked(pkt->protocol) ? LB_UNCOMMON : LB_PASS_PROTOCOL;
+	return ip->version == 6 ? parse_l4(pkt, cursor) : LB_UNCOMMON;
+}
+
+static __always_inline bool is_vlan_tag(__be16 protocol)
+{
+	return protocol == bpf_htons(ETH_P_8021Q) || protocol == bpf_htons(ETH_P_8021AD);
 }
 
 static __always_inline int packet_parse(struct packet *pkt, void *data, void *data_end)
@@ -123,8 +90,14 @@ static __always_inline int packet_parse(struct packet *pkt, void *data, void *da
 	case bpf_htons(ETH_P_IPV6):
 		return parse_ipv6(pkt, &cursor);
 	default:
-		return LB_PASS_NOT_IP;
+		return is_vlan_tag(eth_protocol(pkt->eth)) ? LB_UNCOMMON : LB_PASS_NOT_IP;
 	}
+}
+
+/* Of TCP or UDP in a common packet's frame. */
+static __always_inline __u32 l4_offset(const struct packet *pkt)
+{
+	return ETH_HLEN + (pkt->ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
 }
 
 /* Of the IP packet, as its header says. */
@@ -135,13 +108,13 @@ static __always_inline __u32 packet_length(const struct packet *pkt)
 }
 
 /* Lengths that a receiver would refuse, so that nothing malformed is sent on in our name. A frame
- * longer than its packet is fine: Ethernet pads. */
-static __always_inline int packet_check(const struct packet *pkt)
+ * longer than its packet is fine: Ethernet pads. `link` and `header`: bytes before IP and before
+ * TCP or UDP in it. */
+static __always_inline int lengths_check(const struct packet *pkt, __u32 link, __u32 header)
 {
-	__u32 header = pkt->ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
 	__u32 total = packet_length(pkt);
 
-	if (total > pkt->bytes - ETH_HLEN)
+	if (total > pkt->bytes - link)
 		return LB_DROP_TRUNCATED;
 	if (pkt->is_tcp) {
 		if (pkt->tcp->doff < 5 || header + pkt->tcp->doff * 4 > total)
@@ -152,6 +125,14 @@ static __always_inline int packet_check(const struct packet *pkt)
 			return LB_DROP_MALFORMED;
 	}
 	return LB_GO_ON;
+}
+
+/* A frame in several buffers seems to be cut short here; where headers are copied it is not. */
+static __always_inline int packet_check(const struct packet *pkt)
+{
+	int verdict = lengths_check(pkt, ETH_HLEN, l4_offset(pkt) - ETH_HLEN);
+
+	return verdict == LB_DROP_TRUNCATED ? LB_UNCOMMON : verdict;
 }
 
 #endif

@@ -16,6 +16,8 @@ struct flow {			/* what a packet asks the records */
 	__u32 life, now;	/* ticks */
 	bool tcp, syn, ends;	/* SYN without ACK; FIN or RST */
 	bool denies;		/* RST without ACK */
+	bool quoted;		/* by an ICMP error: asks, and changes nothing */
+	__u8 pick, record;	/* for the trace: enum lb_pick; enum lb_record_state, or 0 */
 };
 
 static __always_inline __u64 record_hash(const struct lb_settings *set, const struct packet *pkt,
@@ -103,7 +105,7 @@ static __always_inline bool embryo_speaks(const struct lb_bucket *bucket, __u32 
 		return false;
 	if (flow->syn)
 		return flow->seq == isn;
-	return flow->denies || flow->seq - isn - 1 < LB_ISN_WINDOW;
+	return flow->denies || flow->quoted || flow->seq - isn - 1 < LB_ISN_WINDOW;
 }
 
 /* A packet of the flow has come: the record is confirmed, or closing after FIN or RST. */
@@ -114,8 +116,8 @@ static __always_inline void record_touch(struct lb_bucket *bucket, __u64 *place,
 	__u32 state = flow->ends ? LB_RECORD_CLOSING : LB_RECORD_CONFIRMED;
 	__u64 now;
 
-	if (embryonic && flow->denies)
-		return; /* the SYN comes again */
+	if (flow->quoted || (embryonic && flow->denies))
+		return; /* after a denial the SYN comes again */
 	if (flow->syn) /* the same SYN again, or a port used again: neither confirms */
 		state = LB_RECORD_STATE(entry);
 	now = LB_RECORD(flow_tag(flow), LB_RECORD_BACKEND(entry), state, flow->now);
@@ -167,7 +169,7 @@ static __always_inline __u32 record_lost(__u32 backend)
 /* The backend that a live record of the flow names, or LB_NOBODY. The first places are looked at
  * twice: while another CPU confirms the record it goes from a place that is still before us to one
  * that is behind us. */
-static __always_inline __u32 record_find(struct lb_bucket *bucket, const struct flow *flow)
+static __always_inline __u32 record_find(struct lb_bucket *bucket, struct flow *flow)
 {
 	for (int look = 0; look < LB_BUCKET_PLACES + LB_BUCKET_CONFIRMED; look++) {
 		int i = look < LB_BUCKET_PLACES ? look : look - LB_BUCKET_PLACES;
@@ -184,6 +186,7 @@ static __always_inline __u32 record_find(struct lb_bucket *bucket, const struct 
 		    !embryo_speaks(bucket, i, flow))
 			continue;
 		record_touch(bucket, &bucket->entry[i], entry, flow);
+		flow->record = LB_RECORD_STATE(entry);
 		return LB_RECORD_BACKEND(entry);
 	}
 	return LB_NOBODY;
@@ -192,7 +195,7 @@ static __always_inline __u32 record_find(struct lb_bucket *bucket, const struct 
 /* Where a packet of a moving slot (or of a service that tracks always) goes. A function of its
  * own, so that the common packet's code stays short; a global one, so that the verifier walks it
  * once and not for every way that leads here (23,228 instructions instead of 467,850). */
-__noinline __u32 record_route(struct lb_settings *set, const struct flow *flow)
+__noinline __u32 record_route(struct lb_settings *set, struct flow *flow)
 {
 	struct lb_bucket *bucket;
 	__u32 index, found;
@@ -203,17 +206,21 @@ __noinline __u32 record_route(struct lb_settings *set, const struct flow *flow)
 	bucket = bpf_map_lookup_elem(&lb_records, &index);
 	if (!bucket)
 		return flow->unrecorded;
+	flow->pick = LB_PICK_RECORD;
 	found = record_find(bucket, flow);
 	if (found != LB_NOBODY)
 		return found;
-	if (flow->tcp && !flow->syn)
+	flow->pick = LB_PICK_BEFORE;
+	if (flow->quoted || (flow->tcp && !flow->syn))
 		return flow->unrecorded; /* it began before: a forged ACK leaves nothing behind */
+	flow->pick = LB_PICK_NEW;
 	if (flow->owner == LB_NOBODY)
 		return LB_NOBODY;
 	if (flow->tcp ? record_insert(bucket, flow, LB_BUCKET_CONFIRMED, LB_BUCKET_PLACES,
 				      LB_RECORD_EMBRYONIC)
 		      : record_insert(bucket, flow, 0, LB_BUCKET_CONFIRMED, LB_RECORD_CONFIRMED))
 		return flow->owner;
+	flow->pick = LB_PICK_NO_ROOM;
 	return record_lost(flow->unrecorded);
 }
 

@@ -16,18 +16,29 @@ static __always_inline bool is_direct(const struct packet *pkt)
 	return bpf_map_lookup_elem(&lb_direct, &key);
 }
 
-/* LB_GO_ON with the backend whose reply this is; `miss` where it is nobody's. A fragment's ports
- * are not read: port 0 stands for "translated for this protocol", and is no packet's own port. */
+static __always_inline struct lb_entry *reply_find(const struct lb_settings *set,
+						   const struct packet *pkt, __be16 port)
+{
+	struct lb_key key = { .addr = pkt->src, .port = port, .protocol = pkt->protocol };
+
+	return table_lookup(&lb_replies, &lb_replies_disp, read_once(&set->replies), &key);
+}
+
+/* Whether some replies of this address and protocol are translated. Port 0 stands for that; it is
+ * no packet's own port. */
+static __always_inline bool reply_is_translated(const struct lb_settings *set,
+						const struct packet *pkt)
+{
+	return reply_find(set, pkt, 0) && !is_direct(pkt);
+}
+
+/* LB_GO_ON with the backend whose reply this is; `miss` where it is nobody's. */
 static __always_inline int reply_lookup(const struct lb_settings *set, struct packet *pkt, int miss,
 					struct lb_backend **ret_backend)
 {
-	struct lb_key key = { .addr = pkt->src, .port = pkt->sport, .protocol = pkt->protocol };
+	struct lb_entry *entry = pkt->sport ? reply_find(set, pkt, pkt->sport) : NULL;
 	struct lb_backend *backend;
-	struct lb_entry *entry;
 
-	if (!key.port && pkt->problem != LB_DROP_FRAGMENT)
-		return miss;
-	entry = table_lookup(&lb_replies, &lb_replies_disp, read_once(&set->replies), &key);
 	if (!entry)
 		return miss;
 	backend = bpf_map_lookup_elem(&lb_backends, &entry->id);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which service a packet is for: its address, protocol and port; then the address with any port;
- * for what could not be parsed, whether the address is a vip at all. */
+/* Which service a packet is for: its address, protocol and port; then the address with any port. An
+ * address has an entry of its own, with neither protocol nor port, if it is a vip at all. */
 #ifndef XDP_SERVICE_BPF_H
 #define XDP_SERVICE_BPF_H
 
@@ -21,8 +21,6 @@ static __always_inline int service_lookup(const struct lb_settings *set, struct 
 {
 	struct lb_entry *entry;
 
-	if (pkt->problem != LB_GO_ON)
-		return service_find(set, pkt, 0, 0) ? pkt->problem : LB_PASS_NOT_SERVICE;
 	entry = service_find(set, pkt, pkt->dport, pkt->protocol);
 	if (!entry && (read_once(&set->services) & LB_TABLE_FLAG))
 		entry = service_find(set, pkt, 0, pkt->protocol);

@@ -7,10 +7,9 @@
 
 static __always_inline bool entry_matches(const struct lb_entry *entry, const struct lb_key *key)
 {
-	const struct lb_entry options = { .used = LB_ENTRY_TRACK | LB_ENTRY_REJECT };
+	const struct lb_entry options = { .used = (__u8)~LB_ENTRY_USED };
 	const struct lb_entry wanted = { .port = key->port, .protocol = key->protocol,
-					 .used = LB_ENTRY_USED | LB_ENTRY_TRACK |
-						 LB_ENTRY_REJECT };
+					 .used = 0xff };
 
 	return entry->addr.quad[0] == key->addr.quad[0] &&
 	       entry->addr.quad[1] == key->addr.quad[1] &&

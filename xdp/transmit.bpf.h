@@ -4,14 +4,11 @@
 #ifndef XDP_TRANSMIT_BPF_H
 #define XDP_TRANSMIT_BPF_H
 
+#include "encap.bpf.h"
+#include "hop.bpf.h"
 #include "leave.bpf.h"
+#include "mss.bpf.h"
 #include "rewrite.bpf.h"
-
-/* Marks the packet for `ifindex`. False where lb_devices does not know it. */
-static __always_inline bool device_redirect(__u32 ifindex)
-{
-	return lb_private || bpf_redirect_map(&lb_devices, ifindex, XDP_DROP) == XDP_REDIRECT;
-}
 
 /* Both MACs, as they stand in the backend's first two words, by two stores: a packed struct would
  * be written byte by byte. */
@@ -21,25 +18,64 @@ static __always_inline void macs_write(struct packet *pkt, __u64 first, __u64 se
 	*(__u32 *)((void *)pkt->eth + 8) = second;
 }
 
-static __always_inline int backend_send(const struct xdp_md *ctx, struct packet *pkt,
+static __always_inline bool verdict_is_sent(int verdict)
+{
+	return to_backends >> verdict & 1;
+}
+
+/* A SYN's segment size, as its service's `mss` says; `l4`: where TCP stands in the frame. */
+__noinline int syn_clamp(struct xdp_md *ctx, __u32 l4, __u32 service)
+{
+	struct lb_service_info *info = bpf_map_lookup_elem(&lb_service_info, &service);
+
+	if (info && info->mss)
+		mss_lower(ctx, l4, info->mss);
+	return 0;
+}
+
+static __always_inline int encap_send(struct xdp_md *ctx, struct packet *pkt,
+				      const struct lb_backend *backend)
+{
+	struct encapsulation *encap = encapsulation();
+	int verdict;
+
+	if (!encap)
+		return LB_DROP_NO_BACKEND;
+	encap_describe(encap, pkt, ETH_HLEN, l4_offset(pkt), false);
+	encap->hash = pkt->hash;
+	if (!encap->hash)
+		encap_hash();
+	verdict = encap_decide(ctx);
+	if (!verdict_is_encap(verdict))
+		return verdict;
+	if (hop_is_tagged(&encap->hop))
+		return LB_UNCOMMON;
+	pkt->bytes += encap_overhead(backend);
+	return verdict;
+}
+
+/* An untagged packet. A tag that it needs is put on in the uncommon walk. */
+static __always_inline int backend_send(struct xdp_md *ctx, struct packet *pkt,
 					const struct lb_backend *backend)
 {
-	const __u64 *hop = (const __u64 *)&backend->hop;
-	__u64 first = read_once(&hop[0]), second = read_once(&hop[1]);
-	__u32 ifindex = *(const volatile __u32 *)&backend->ifindex;
-	bool back = ifindex == ctx->ingress_ifindex;
 	bool nat = backend->forward == LB_FORWARD_NAT;
+	struct hop hop;
 
-	if (!ifindex || (!back && !device_redirect(ifindex)))
+	if (__builtin_expect(backend_encapsulates(backend), 0))
+		return encap_send(ctx, pkt, backend);
+	hop = hop_read(ctx, backend);
+	if (__builtin_expect(hop_is_tagged(&hop), 0))
+		return LB_UNCOMMON;
+	if (!hop_is_known(&hop))
 		return LB_DROP_NO_NEXT_HOP;
-	if (!(second >> 32 & LB_HOP_LOCAL)) {
+	if (!hop.local) {
 		LB_TRY(ttl_check(pkt));
 		ttl_decrement(pkt);
 	}
 	if (nat)
 		destination_translate(pkt, backend);
-	macs_write(pkt, first, second);
-	if (back)
+	macs_write(pkt, hop.first, hop.second);
+	if (hop.back)
 		return nat ? LB_TX_NAT : LB_TX_DSR;
 	return nat ? LB_REDIRECT_NAT : LB_REDIRECT_DSR;
 }

@@ -29,6 +29,19 @@ static struct json_object *mac_json(const unsigned char mac[6])
 	return json_object_new_string(text);
 }
 
+/* What encapsulated packets come from and may be as large as; null for the others. */
+static void encap_json(struct json_object *object, const struct backend *backend)
+{
+	bool has = backend->has_hop && identity_is_encapsulated(&backend->identity);
+	const struct prefix *source = &backend->encap_source;
+	char addr[ADDR_TEXT_MAX], text[ADDR_TEXT_MAX + 4];
+
+	snprintf(text, sizeof(text), "%s/%u", addr_format(&source->addr, addr),
+		 addr_is_ipv4(&source->addr) ? source->len - 96 : source->len);
+	ADD(object, "encap_source", has ? json_object_new_string(text) : NULL);
+	ADD(object, "encap_mtu", has ? json_object_new_int(backend->hop.mtu) : NULL);
+}
+
 static struct json_object *backend_json(const struct manager *manager,
 					const struct service *service,
 					const struct backend *backend)
@@ -36,7 +49,7 @@ static struct json_object *backend_json(const struct manager *manager,
 	struct json_object *object = json_object_new_object();
 	struct holdings slots_held = holdings_of(manager->dataplane, service, backend);
 	struct lb_counters counters = { 0 };
-	uint32_t slots = service->ring[backend->family].slots;
+	uint32_t slots = backend_ring_slots(service, backend);
 	char addr[ADDR_TEXT_MAX];
 
 	stats_backend(manager->dataplane, backend->id, &counters);
@@ -46,7 +59,7 @@ static struct json_object *backend_json(const struct manager *manager,
 	ADD(object, "port",
 	    backend->identity.port ? json_object_new_int(backend->identity.port) : NULL);
 	ADD(object, "forward",
-	    json_object_new_string(backend->identity.forward == LB_FORWARD_NAT ? "nat" : "dsr"));
+	    json_object_new_string(config_forward_name(forward_config(backend->identity.forward))));
 	ADD(object, "state", json_object_new_string(backend_state_name(backend->state)));
 	ADD(object, "reason", string_or_null(backend->reason));
 	ADD(object, "weight", json_object_new_int(backend->weight));
@@ -60,6 +73,7 @@ static struct json_object *backend_json(const struct manager *manager,
 	ADD(object, "slots_in_use", json_object_new_int64(slots_held.owned + slots_held.previous));
 	ADD(object, "interface",
 	    backend->has_hop ? json_object_new_string(backend->hop.device) : NULL);
+	encap_json(object, backend);
 	ADD(object, "mac", backend->has_hop ? mac_json(backend->hop.dst_mac) : NULL);
 	return object;
 }

@@ -12,7 +12,8 @@
 static void (*const checks[])(const struct doctor *doctor, struct findings *findings) = {
 	check_foreign_xdp, check_vips_answered, check_partial_checksums,
 	check_napi,	   check_mtu,		check_forwarding,
-	check_way_back,	   check_dsr,		check_published_ports,
+	check_way_back,	   check_dsr,		check_encap,
+	check_vlan_offload, check_published_ports,
 };
 
 /* What could not be looked at is said, always: else "nothing" would claim too much. */

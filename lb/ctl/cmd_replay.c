@@ -156,12 +156,14 @@ static void print_result(const struct run *run, const struct replay_result *resu
 /* Told once at the end: a capture with segmentation offload has thousands of them. */
 static void packet_refused(struct run *run, const struct pcap_pkthdr *header, int error)
 {
+	unsigned int most = run->reply ? REPLAY_REPLY_MAX : REPLAY_PACKET_MAX;
+
 	if (run->refused++)
 		return;
 	run->first_refused = run->packets;
-	if (header->caplen > REPLAY_PACKET_MAX)
+	if (header->caplen > most)
 		snprintf(run->first_reason, sizeof(run->first_reason),
-			 "it has %u bytes, and %d can be run", header->caplen, REPLAY_PACKET_MAX);
+			 "it has %u bytes, and %u can be run", header->caplen, most);
 	else if (header->caplen < 14)
 		snprintf(run->first_reason, sizeof(run->first_reason),
 			 "its %u bytes are not an Ethernet header", header->caplen);
@@ -171,7 +173,7 @@ static void packet_refused(struct run *run, const struct pcap_pkthdr *header, in
 
 static void packet_run(struct run *run, const struct pcap_pkthdr *header, const u_char *frame)
 {
-	unsigned char out[REPLAY_PACKET_MAX];
+	unsigned char out[REPLAY_OUT_MAX];
 	size_t size = sizeof(out);
 	struct replay_result result;
 	int error = -EMSGSIZE;

@@ -88,6 +88,9 @@ int cmd_disable(struct ctl *ctl, int argc, char **argv);
 int cmd_weight(struct ctl *ctl, int argc, char **argv);
 int cmd_reset(struct ctl *ctl, int argc, char **argv);
 int cmd_replay(struct ctl *ctl, int argc, char **argv);
+int cmd_explain(struct ctl *ctl, int argc, char **argv);
+int cmd_capture(struct ctl *ctl, int argc, char **argv);
+int cmd_decap(struct ctl *ctl, int argc, char **argv);
 int cmd_doctor(struct ctl *ctl, int argc, char **argv);
 int cmd_unload(struct ctl *ctl, int argc, char **argv);
 

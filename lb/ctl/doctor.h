@@ -43,7 +43,9 @@ struct doctor_backend {		/* one address of a backend that is not off */
 	const struct doctor_service *service;
 	struct addr address;
 	uint16_t port;		/* 0: a packet keeps its port */
-	bool nat;		/* else dsr */
+	bool nat;
+	bool encap;		/* ipip or gue; neither: dsr */
+	struct prefix encap_source; /* length 0: this host's address, or not known */
 	bool has_mac;
 	unsigned char mac[6];
 	char interface[IFNAMSIZ]; /* as the daemon found it or the config names it; "": not known */
@@ -93,6 +95,8 @@ void check_foreign_xdp(const struct doctor *doctor, struct findings *findings);
 void check_forwarding(const struct doctor *doctor, struct findings *findings);
 void check_way_back(const struct doctor *doctor, struct findings *findings);
 void check_dsr(const struct doctor *doctor, struct findings *findings);
+void check_encap(const struct doctor *doctor, struct findings *findings);
+void check_vlan_offload(const struct doctor *doctor, struct findings *findings);
 void check_published_ports(const struct doctor *doctor, struct findings *findings);
 void check_mtu(const struct doctor *doctor, struct findings *findings);
 

@@ -97,7 +97,7 @@ void check_dsr(const struct doctor *doctor, struct findings *findings)
 		for (size_t v = 0; v < backend->service->vip_count; v++) {
 			const struct addr *vip = &backend->service->vips[v];
 
-			if (backend->nat || !backend->local ||
+			if (backend->nat || backend->encap || !backend->local ||
 			    IS_IPV6(vip) != IS_IPV6(&backend->address))
 				continue;
 			if (backend->container && !container_has(backend->container, vip))

@@ -47,6 +47,9 @@ static void show_backend(struct doctor *doctor, const struct doctor_service *ser
 	backend->address = address;
 	backend->port = (uint16_t)field_count(row, "port");
 	backend->nat = !strcmp(field_text(row, "forward"), "nat");
+	backend->encap = *field_text(row, "encap_source");
+	if (backend->encap)
+		prefix_parse(field_text(row, "encap_source"), &backend->encap_source);
 	snprintf(backend->interface, sizeof(backend->interface), "%s",
 		 field_text(row, "interface"));
 }
@@ -100,6 +103,7 @@ void doctor_from_show(struct doctor *doctor, struct json_object *reply)
 /* ---- from a config -------------------------------------------------------------------------- */
 
 static void config_backend_take(struct doctor *doctor, const struct doctor_service *service,
+				const struct config_service *of,
 				const struct config_backend *config)
 {
 	if (config->state == CONFIG_OFF)
@@ -113,6 +117,9 @@ static void config_backend_take(struct doctor *doctor, const struct doctor_servi
 		backend->address = config->address[family];
 		backend->port = config->port;
 		backend->nat = config->forward == CONFIG_NAT;
+		backend->encap = config->forward == CONFIG_IPIP || config->forward == CONFIG_GUE;
+		if (backend->encap && of->has_encap_source[family])
+			backend->encap_source = of->encap_source[family];
 		backend->has_mac = config->has_mac;
 		memcpy(backend->mac, config->mac, sizeof(backend->mac));
 		if (config->interface)
@@ -134,7 +141,7 @@ static void config_service_take(struct doctor *doctor, const struct config_servi
 	service->ports = mem_array(config->port_count, sizeof(*service->ports));
 	memcpy(service->ports, config->ports, config->port_count * sizeof(*service->ports));
 	for (size_t i = 0; i < config->backend_count; i++)
-		config_backend_take(doctor, service, &config->backends[i]);
+		config_backend_take(doctor, service, config, &config->backends[i]);
 }
 
 void doctor_from_config(struct doctor *doctor, const struct config *config)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <xdp/libxdp.h>
 
 #include "lb/ctl/ctl.h"
 #include "lb/ctl/options.h"
@@ -34,17 +35,21 @@ static const struct ctl_command commands[] = {
 	  cmd_reset },
 	{ "replay", "IN.pcap OUT.pcap [--config FILE] [--reply]",
 	  "each packet through the data plane, with its verdict", cmd_replay },
+	{ "explain", "PROTO SRC:PORT DST:PORT [--flags SYN] [--interface NAME] [--reply]",
+	  "why a packet goes where it goes", cmd_explain },
+	{ "capture", "[-w FILE.pcapng] [--count N] [--seconds S] [--sample N] [--snap BYTES]\n"
+	  "                     [--service S] [--backend S/B] [--verdict V] [--filter EXPRESSION]",
+	  "packets as they come and as they leave", cmd_capture },
 	{ "doctor", "[FILE]", "what on this host would hurt, and what mends it", cmd_doctor },
+	{ "decap", "[IFACE [--from PREFIX]... [--mss N] | IFACE --off]",
+	  "on a host of encapsulated backends: take packets out; without IFACE: what stands",
+	  cmd_decap },
 	{ "unload", "[--all]", "stop balancing and leave nothing in the kernel", cmd_unload },
-	{ "explain", "PROTO SRC:PORT DST:PORT [--flags SYN]", "why a packet goes where it goes",
-	  cmd_not_built },
-	{ "capture", "", "packets as they come and as they leave", cmd_not_built },
 	{ "top", "", "a live table", cmd_not_built },
 	{ "flows", "", "who talks to whom", cmd_not_built },
 	{ "graph", "[--dot]", "who talks to whom, as a graph", cmd_not_built },
 	{ "events", "[-f]", "what happened and why", cmd_not_built },
 	{ "policy", "audit|enforce|suggest", "isolation", cmd_not_built },
-	{ "decap", "", "for backends on other hosts", cmd_not_built },
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -108,7 +113,8 @@ int main(int argc, char **argv)
 	};
 	_cleanup_diag_ struct diag diag = { 0 };
 
-	libbpf_set_print(NULL); /* its findings come as sentences in a diag */
+	libbpf_set_print(NULL); /* their findings come as sentences in a diag */
+	libxdp_set_print(NULL);
 	if (options_take(&argc, argv, globals, OPTIONS_LEAVE, &diag))
 		return ctl_usage(&ctl, "%s", diag.entries[0].text);
 	if (pin) {

@@ -1,33 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* lb_reply in tc ingress. Each pin directory has a handle of its own, so that the daemons of one
- * host can stand on the same veth; the priority leaves room before it for isolation, whose
- * program ends in TC_ACT_UNSPEC. */
-#include <bpf/bpf.h>
+/* lb_reply in tc ingress, and what is taken away without a daemon. */
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <limits.h>
+#include <fcntl.h>
 #include <net/if.h>
-#include <netlink/route/classifier.h>
-#include <netlink/route/tc.h>
-#include <linux/pkt_sched.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "build/reply.skel.h"
 #include "lb/kernel/attach.h"
-#include "lb/kernel/program.h"
-#include "lb/model/siphash.h"
+#include "lb/kernel/tc_attach.h"
 
-#define PRIORITY 0xed1b
-
-static uint32_t handle_of(const struct dataplane *dataplane)
+static struct tc_kind reply_kind(const struct dataplane *dataplane)
 {
-	static const uint64_t key[2] = { 0, 0 };
-
-	return (siphash(key, dataplane->pin, strlen(dataplane->pin)) & 0x7fffffff) | 1;
+	return (struct tc_kind){ .pin = dataplane->pin, .table = "lb_settings" };
 }
 
 int reply_load(struct dataplane *dataplane, struct diag *diag)
@@ -57,34 +45,15 @@ static void device_name(unsigned int ifindex, char name[IFNAMSIZ])
 		snprintf(name, IFNAMSIZ, "#%u", ifindex);
 }
 
-static bool reply_is_current(const struct dataplane *dataplane, const struct bpf_tc_hook *hook)
-{
-	LIBBPF_OPTS(bpf_tc_opts, options, .handle = handle_of(dataplane), .priority = PRIORITY);
-	int fd = bpf_program__fd(dataplane->reply->progs.lb_reply);
-	struct program standing;
-
-	return !bpf_tc_query(hook, &options) && !program_of_id(options.prog_id, &standing) &&
-	       program_is_current(&standing, fd, dataplane->pin, "lb_settings");
-}
-
 int reply_attach(struct dataplane *dataplane, unsigned int ifindex, struct diag *diag)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = BPF_TC_INGRESS);
-	LIBBPF_OPTS(bpf_tc_opts, options, .handle = handle_of(dataplane), .priority = PRIORITY,
-		    .flags = BPF_TC_F_REPLACE);
+	struct tc_kind kind = reply_kind(dataplane);
 	char name[IFNAMSIZ];
 	int err = reply_load(dataplane, diag);
 
 	if (err)
 		return err;
-	err = bpf_tc_hook_create(&hook);
-	if (err == -EEXIST)
-		err = 0;
-	if (!err && reply_is_current(dataplane, &hook))
-		return 0;
-	options.prog_fd = bpf_program__fd(dataplane->reply->progs.lb_reply);
-	if (!err)
-		err = bpf_tc_attach(&hook, &options);
+	err = tc_attach(&kind, ifindex, bpf_program__fd(dataplane->reply->progs.lb_reply));
 	if (err) {
 		device_name(ifindex, name);
 		diag_add(diag, NULL, 0, "%s: cannot attach lb_reply to tc ingress: %s", name,
@@ -95,46 +64,16 @@ int reply_attach(struct dataplane *dataplane, unsigned int ifindex, struct diag 
 
 bool reply_is_ours(const struct dataplane *dataplane, unsigned int ifindex)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = BPF_TC_INGRESS);
-	LIBBPF_OPTS(bpf_tc_opts, options, .handle = handle_of(dataplane), .priority = PRIORITY);
+	struct tc_kind kind = reply_kind(dataplane);
 
-	return !bpf_tc_query(&hook, &options);
-}
-
-/* Filters of others on this device keep its clsact qdisc; without any it goes too. */
-static bool has_filters(unsigned int ifindex)
-{
-	static const uint32_t parents[] = { TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS),
-					    TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS) };
-	struct nl_sock *sock = nl_socket_alloc();
-	struct nl_cache *cache;
-	bool found = true;
-
-	if (!sock)
-		return true;
-	if (!nl_connect(sock, NETLINK_ROUTE)) {
-		found = false;
-		for (int i = 0; i < 2; i++)
-			if (!rtnl_cls_alloc_cache(sock, ifindex, parents[i], &cache)) {
-				found |= nl_cache_nitems(cache) > 0;
-				nl_cache_free(cache);
-			}
-	}
-	nl_socket_free(sock);
-	return found;
+	return tc_is_ours(&kind, ifindex);
 }
 
 int reply_detach(struct dataplane *dataplane, unsigned int ifindex)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = BPF_TC_INGRESS);
-	LIBBPF_OPTS(bpf_tc_opts, options, .handle = handle_of(dataplane), .priority = PRIORITY);
-	int err = bpf_tc_detach(&hook, &options);
+	struct tc_kind kind = reply_kind(dataplane);
 
-	if (has_filters(ifindex))
-		return err;
-	hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
-	bpf_tc_hook_destroy(&hook);
-	return err;
+	return tc_detach(&kind, ifindex);
 }
 
 /* ---- without a daemon ----------------------------------------------------------------------- */
@@ -156,11 +95,16 @@ int unload_pins(const char *pin, struct diag *diag)
 {
 	struct dataplane dataplane = { .pin = (char *)pin };
 	int lock = open(pin, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int err = lock < 0 ? -errno : 0;
+	/* A directory that has only that of decap inside is not a daemon's. */
+	bool of_decap = lock >= 0 && !faccessat(lock, "decap", F_OK, 0) &&
+			faccessat(lock, "lb_layout", F_OK, 0);
+	int err = of_decap ? -ENOENT : lock < 0 ? -errno : 0;
 
 	if (err) {
 		diag_add(diag, NULL, 0, "pins %s: %s", pin,
 			 err == -ENOENT ? "there are none" : strerror(-err));
+		if (lock >= 0)
+			close(lock);
 		return err;
 	}
 	if (flock(lock, LOCK_EX | LOCK_NB)) {

@@ -41,8 +41,7 @@ static bool is_bpffs(const char *path)
 	return !statfs(path, &fs) && fs.f_type == (__typeof__(fs.f_type))BPF_FS_MAGIC;
 }
 
-/* Makes the directory, and mounts the BPF file system where it always stands if it does not. */
-static int pin_dir_make(const char *pin, struct diag *diag)
+int pin_dir_make(const char *pin, struct diag *diag)
 {
 	if (!strncmp(pin, BPFFS "/", strlen(BPFFS "/")) && !is_bpffs(BPFFS) &&
 	    mount("bpf", BPFFS, "bpf", 0, "mode=0700"))
@@ -118,6 +117,7 @@ static int maps_open(struct dataplane *dataplane, struct lb_bpf *skel)
 	dataplane->records_lost = bpf_map__fd(skel->maps.lb_records_lost);
 	dataplane->devices = bpf_map__fd(skel->maps.lb_devices);
 	dataplane->direct = bpf_map__fd(skel->maps.lb_direct);
+	dataplane->capture = bpf_map__fd(skel->maps.lb_capture);
 	return err;
 }
 
@@ -245,6 +245,16 @@ static int map_pin(struct bpf_map *map, const char *path, struct diag *diag)
 	return access(path, F_OK) ? bpf_map__pin(map, path) : 0;
 }
 
+/* What a program only works with while it has a packet at hand: nobody else's business, and a
+ * private copy must not find in it what a running program left there. */
+static bool is_scratch(const struct lb_bpf *skel, const struct bpf_map *map)
+{
+	return map == skel->maps.lb_trace || map == skel->maps.lb_scratch ||
+	       map == skel->maps.lb_flow || map == skel->maps.lb_encap ||
+	       map == skel->maps.lb_pmtu || map == skel->maps.lb_captured ||
+	       map == skel->maps.lb_syn;
+}
+
 /* Calls `visit` for every table that is pinned. */
 static int pinned_maps_visit(struct dataplane *dataplane, map_function *visit, struct diag *diag)
 {
@@ -256,7 +266,7 @@ static int pinned_maps_visit(struct dataplane *dataplane, map_function *visit, s
 	if (!dataplane->pin)
 		return 0;
 	bpf_object__for_each_map(map, skel->obj) {
-		if (err || bpf_map__is_internal(map) || map == skel->maps.lb_trace)
+		if (err || bpf_map__is_internal(map) || is_scratch(skel, map))
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", dataplane->pin, bpf_map__name(map));
 		err = visit(map, path, diag);
@@ -479,17 +489,22 @@ int dataplane_unpin(const char *pin, struct diag *diag)
 	DIR *dir = opendir(pin);
 	struct dirent *entry;
 	char path[PATH_MAX];
+	bool shared = false;
 	int err = 0;
 
 	if (!dir)
 		return errno == ENOENT ? 0 : -errno;
 	while ((entry = readdir(dir))) {
 		snprintf(path, sizeof(path), "%s/%s", pin, entry->d_name);
-		if (entry->d_name[0] != '.' && unlink(path))
+		if (entry->d_name[0] == '.')
+			continue;
+		if (entry->d_type == DT_DIR) /* of decap, which stays */
+			shared = true;
+		else if (unlink(path))
 			err = -errno;
 	}
 	closedir(dir);
-	if (!err && rmdir(pin))
+	if (!err && !shared && rmdir(pin))
 		err = -errno;
 	if (err)
 		diag_add(diag, NULL, 0, "pins %s: cannot be removed: %s", pin, strerror(-err));

@@ -32,7 +32,8 @@ struct dataplane {
 
 	const uint32_t *test_clock;	/* ticks; NULL: CLOCK_MONOTONIC, but for tests */
 
-	int counters, verdicts, drops, devices, direct, records_lost; /* fds of the others */
+	/* fds of the others */
+	int counters, verdicts, drops, devices, direct, records_lost, capture;
 	int losses;
 	uint32_t max_slots;
 	char *pin;			/* NULL: private */
@@ -45,6 +46,9 @@ struct dataplane {
 	size_t map_sizes[16];
 	size_t map_count;
 };
+
+/* Makes the directory, and mounts the BPF file system where it always stands if it does not. */
+int pin_dir_make(const char *pin, struct diag *diag);
 
 /* Opens the tables under `pin`, or makes and pins them, and takes the lock of the directory.
  * -EBUSY: another daemon holds it; -EPROTO: pins of another layout; -EINVAL: other max_slots;
@@ -71,7 +75,7 @@ int dataplane_count_losses(struct dataplane *dataplane, struct diag *diag);
 /* Waits until every packet that is on its way now has left the programs. */
 void dataplane_grace(struct dataplane *dataplane);
 
-/* Removes every pin of the directory, and the directory. */
+/* Removes every pin of the directory, and the directory, unless it has another inside. */
 int dataplane_unpin(const char *pin, struct diag *diag);
 
 #endif

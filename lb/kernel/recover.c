@@ -41,6 +41,9 @@ static void service_recover(struct state *state, const struct lb_service_info *i
 	memcpy(service->name, info->name, sizeof(service->name));
 	service->id = id;
 	service->protocol = info->protocol;
+	service->mss = info->mss;
+	service->up_in[IPV4] = info->up & LB_UP_IPV4;
+	service->up_in[IPV6] = info->up & LB_UP_IPV6;
 	service->idle_timeout_ms = idle_timeout_of(info->record_life);
 	service->moving_since_ms = info->moving_since_ms;
 	for (int family = 0; family < FAMILIES; family++) {
@@ -55,6 +58,19 @@ static struct service *service_by_id(struct state *state, uint32_t id)
 		if (state->services[i].id == id)
 			return &state->services[i];
 	return NULL;
+}
+
+static struct identity identity_recover(const struct lb_backend *from)
+{
+	struct identity identity = { .address = addr_of(&from->address),
+				     .forward = from->forward };
+
+	if (from->forward != LB_FORWARD_NAT)
+		return identity;
+	identity.vip = addr_of(&from->vip);
+	identity.port = ntohs(from->port);
+	identity.vip_port = ntohs(from->vip_port);
+	return identity;
 }
 
 static void backend_recover(struct state *state, const struct lb_backend *from,
@@ -72,15 +88,8 @@ static void backend_recover(struct state *state, const struct lb_backend *from,
 	memcpy(backend->name, info->name, sizeof(backend->name));
 	backend->id = id;
 	backend->family = from->flags & LB_BACKEND_IPV6 ? IPV6 : IPV4;
-	backend->identity = (struct identity){
-		.address = addr_of(&from->address), .vip = addr_of(&from->vip),
-		.port = ntohs(from->port), .vip_port = ntohs(from->vip_port),
-		.forward = from->forward,
-	};
-	if (from->forward == LB_FORWARD_NAT)
-		service->forward = CONFIG_NAT;
-	else
-		service->forward = CONFIG_DSR;
+	backend->identity = identity_recover(from);
+	service->forward = forward_config(from->forward);
 	backend->has_hop = from->ifindex != 0;
 	backend->gone = from->flags & LB_BACKEND_GONE;
 	backend->state = (enum backend_state)info->state;
@@ -91,6 +100,26 @@ static void backend_recover(struct state *state, const struct lb_backend *from,
 	if_indextoname(from->ifindex, backend->hop.device);
 	memcpy(backend->hop.dst_mac, from->hop.dst_mac, 6);
 	memcpy(backend->hop.src_mac, from->hop.src_mac, 6);
+	backend->hop.vlan = from->hop.vlan;
+	if (!identity_is_encapsulated(&backend->identity))
+		return;
+	backend->hop.mtu = from->mtu;
+	backend->encap_source =
+		(struct prefix){ addr_of(&from->encap_source), 128 - from->encap_spread };
+}
+
+/* As desired() decides it: an encapsulated backend with one address serves both families. */
+static void serves_recover(struct service *service)
+{
+	for (size_t b = 0; b < service->backend_count; b++) {
+		struct backend *row = &service->backends[b];
+		int other = !row->family;
+
+		row->serves[row->family] = service->ring[row->family].slots;
+		row->serves[other] = service->ring[other].slots &&
+				     identity_is_encapsulated(&row->identity) &&
+				     !service_backend(service, row->name, other);
+	}
 }
 
 static void keys_recover(struct dataplane *dataplane, struct state *state)
@@ -110,6 +139,7 @@ static void keys_recover(struct dataplane *dataplane, struct state *state)
 		service->keys[service->key_count++] =
 			(struct vip_key){ addr_of(&entry->addr), ntohs(entry->port), false };
 		service->track |= entry->used & LB_ENTRY_TRACK;
+		service->by_source |= entry->used & LB_ENTRY_SOURCE;
 		service->reject |= entry->used & LB_ENTRY_REJECT;
 	}
 }
@@ -179,6 +209,8 @@ int state_recover(struct dataplane *dataplane, struct state **ret_state)
 		if (dataplane->backend_info[id].name[0])
 			backend_recover(state, &dataplane->backends[id],
 					&dataplane->backend_info[id], id);
+	for (size_t s = 0; s < state->service_count; s++)
+		serves_recover(&state->services[s]);
 	keys_recover(dataplane, state);
 	directs_recover(dataplane, state);
 	devices_recover(dataplane, state);

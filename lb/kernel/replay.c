@@ -25,6 +25,7 @@ struct replay {
 	struct lb_bpf *lb;
 	struct reply_bpf *reply;
 	struct config *config;	/* borrowed; NULL: the live tables */
+	unsigned int ifindex;	/* by which frames come in; 0: LOOPBACK */
 	struct overrides none;
 	struct net_view nothing;
 };
@@ -72,6 +73,7 @@ static int programs_load(struct replay *replay, struct diag *diag)
 		return -ENOMEM;
 	replay->lb->rodata->lb_private = true;
 	replay->reply->rodata->lb_private = true;
+	replay->reply->rodata->lb_readonly = !replay->config;
 	replay->lb->rodata->lb_readonly = !replay->config; /* the tables are the live ones */
 	err = dataplane_share(replay->dataplane, replay->lb->obj);
 	if (!err)
@@ -90,13 +92,17 @@ static int programs_load(struct replay *replay, struct diag *diag)
 
 /* A front interface stands for the one by which test runs come in; every other device is some
  * other one. Without a network there is nothing to look up, so what the config does not say is
- * taken to be a container of this host with an invented MAC. */
+ * taken to be a container of this host with an invented MAC, and encapsulated packets come from
+ * an address that documentation owns. */
 static void row_invent(const struct config *config, const struct config_backend *backend,
-		       struct row_hop *hop)
+		       int family, struct row_hop *hop)
 {
 	static const unsigned char unknown[6] = { 0x02, 0, 0, 0, 0, 0x01 };
 
 	hop->known = true;
+	hop->hop.mtu = 1500;
+	hop->hop.has_source = true;
+	addr_parse(family == IPV6 ? "2001:db8::1" : "192.0.2.1", &hop->hop.source);
 	hop->hop.local = true;
 	hop->hop.ifindex = ELSEWHERE;
 	memcpy(hop->hop.dst_mac, backend->has_mac ? backend->mac : unknown, 6);
@@ -118,7 +124,7 @@ static struct row_hop *rows_invent(const struct config *config)
 			for (int family = 0; family < FAMILIES; family++)
 				if (config->services[s].backends[b].has_address[family])
 					row_invent(config, &config->services[s].backends[b],
-						   &hops[count++]);
+						   family, &hops[count++]);
 	return hops;
 }
 
@@ -190,12 +196,13 @@ void replay_close(struct replay *replay)
 
 /* ---- one packet ------------------------------------------------------------------------------ */
 
-/* Of a reply: what its backend stands behind; else: where the packet was going. */
+/* Where the packet was going; of what a backend behind NAT says: what the backend stands behind. */
 static void vip_fill(const struct replay *replay, const struct lb_trace *trace,
 		     struct replay_result *result)
 {
 	const struct lb_backend *backend = &replay->dataplane->backends[trace->backend];
-	bool reply = trace->verdict == LB_REDIRECT_REPLY || trace->verdict == LB_TX_REPLY;
+	bool reply = trace->backend && backend->forward == LB_FORWARD_NAT &&
+		     !memcmp(&trace->src, &backend->address, sizeof(trace->src));
 	const union lb_addr *vip = reply ? &backend->vip : &trace->dst;
 	__be16 port = reply ? (backend->port ? backend->vip_port : trace->sport) : trace->dport;
 
@@ -220,20 +227,35 @@ static void result_fill(const struct replay *replay, struct replay_result *resul
 	vip_fill(replay, trace, result);
 }
 
+void replay_come_in(struct replay *replay, unsigned int ifindex)
+{
+	replay->ifindex = ifindex;
+}
+
+const struct dataplane *replay_dataplane(const struct replay *replay)
+{
+	return replay->dataplane;
+}
+
 int replay_run(struct replay *replay, bool reply, const void *frame, size_t size, void *out,
 	       size_t *ret_size, struct replay_result *ret_result)
 {
+	struct xdp_md md = { .data_end = (__u32)size, .ingress_ifindex = replay->ifindex };
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = size,
-		    .data_out = out, .data_size_out = REPLAY_PACKET_MAX, .repeat = 1);
+		    .data_out = out, .data_size_out = REPLAY_OUT_MAX, .repeat = 1);
 	int fd = bpf_program__fd(reply ? replay->reply->progs.lb_reply : replay->lb->progs.lb);
 	int err;
 
-	if (size < 14 || size > REPLAY_PACKET_MAX)
+	if (size < 14 || size > (reply ? REPLAY_REPLY_MAX : REPLAY_PACKET_MAX))
 		return -EMSGSIZE;
+	if (replay->ifindex && !reply) {
+		options.ctx_in = &md;
+		options.ctx_size_in = sizeof(md);
+	}
 	memset(replay->dataplane->trace, 0, sizeof(*replay->dataplane->trace));
 	err = bpf_prog_test_run_opts(fd, &options);
 	if (err)
-		return err;
+		return err == -EINVAL && options.ctx_in ? -ENODEV : err;
 	*ret_size = options.data_size_out;
 	result_fill(replay, ret_result);
 	return 0;

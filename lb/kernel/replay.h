@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "lb/model/state.h"
 
+struct dataplane;
 struct replay;
 
 struct replay_result {
@@ -21,7 +22,9 @@ struct replay_result {
 	uint8_t protocol;
 };
 
-#define REPLAY_PACKET_MAX 3520 /* bytes that a test run takes in one page with its room */
+#define REPLAY_PACKET_MAX 9238	/* bytes: a jumbo frame, behind two tags */
+#define REPLAY_REPLY_MAX 3520	/* through lb_reply: what a test run takes in one page */
+#define REPLAY_OUT_MAX (REPLAY_PACKET_MAX + 128) /* what leaves may have headers before it */
 
 /* Private tables from a config. Next hops that cannot be known get MAC 02:00:00:00:00:01. */
 int replay_open_config(struct config *config, struct replay **ret_replay, struct diag *diag);
@@ -29,8 +32,16 @@ int replay_open_config(struct config *config, struct replay **ret_replay, struct
 /* The live tables under a pin directory. */
 int replay_open_pins(const char *pin, struct replay **ret_replay, struct diag *diag);
 
+/* By which interface of the current network namespace frames come in to lb from now on; 0, as at
+ * first: by one that leads to no backend. */
+void replay_come_in(struct replay *replay, unsigned int ifindex);
+
+/* The tables that it runs over, and what lb_trace says of the last frame. */
+const struct dataplane *replay_dataplane(const struct replay *replay);
+
 /* Runs one frame (layer 2) through lb, or through lb_reply. out[*ret_size] gets the frame as it
- * leaves; out has room for REPLAY_PACKET_MAX bytes. Returns 0 or -errno. */
+ * leaves; out has room for REPLAY_OUT_MAX bytes. Returns 0 or -errno; -ENODEV where the kernel
+ * cannot make a frame come in by the interface (only one with native XDP can do that). */
 int replay_run(struct replay *replay, bool reply, const void *frame, size_t size, void *out,
 	       size_t *ret_size, struct replay_result *ret_result);
 

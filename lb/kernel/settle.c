@@ -78,16 +78,19 @@ void motion_note(struct dataplane *dataplane, struct service *service, uint32_t 
 struct holdings holdings_of(const struct dataplane *dataplane, const struct service *service,
 			    const struct backend *backend)
 {
-	const struct ring *ring = &service->ring[backend->family];
 	struct holdings holdings = { 0 };
 
-	for (uint32_t i = 0; i < ring->slots; i++) {
-		uint64_t word = dataplane->slots[ring->base + i];
+	for (int family = 0; family < FAMILIES; family++) {
+		const struct ring *ring = &service->ring[family];
 
-		if (LB_SLOT_OWNER(word) == backend->id)
-			holdings.owned++;
-		else if (LB_SLOT_MOVING(word) && LB_SLOT_PREVIOUS(word) == backend->id)
-			holdings.previous++;
+		for (uint32_t i = 0; backend->serves[family] && i < ring->slots; i++) {
+			uint64_t word = dataplane->slots[ring->base + i];
+
+			if (LB_SLOT_OWNER(word) == backend->id)
+				holdings.owned++;
+			else if (LB_SLOT_MOVING(word) && LB_SLOT_PREVIOUS(word) == backend->id)
+				holdings.previous++;
+		}
 	}
 	return holdings;
 }

@@ -133,13 +133,32 @@ static void service_info_write(struct dataplane *dataplane, const struct service
 	}
 	info->protocol = service->protocol;
 	info->record_life = record_life(service->idle_timeout_ms);
+	info->mss = service->mss;
+	info->up = (service->up_in[IPV4] ? LB_UP_IPV4 : 0) |
+		   (service->up_in[IPV6] ? LB_UP_IPV6 : 0);
 	memcpy(info->name, service->name, sizeof(info->name));
 }
+
+/* An IPv4 source is one word; of an IPv6 one a packet may see a half, which costs that packet. */
+static void outer_write(struct lb_backend *to, const struct backend *backend)
+{
+	union lb_addr source;
+
+	memcpy(source.byte, backend->encap_source.addr.byte, sizeof(source.byte));
+	store((uint64_t *)&to->encap_source.quad[0], source.quad[0]);
+	store((uint64_t *)&to->encap_source.quad[1], source.quad[1]);
+	__atomic_store_n(&to->encap_spread, 128 - backend->encap_source.len, __ATOMIC_RELEASE);
+	__atomic_store_n(&to->mtu, backend->hop.mtu, __ATOMIC_RELEASE);
+}
+
+_Static_assert(NEXT_HOP_KEEP_TAGS == LB_VLAN_KEEP && NEXT_HOP_UNTAGGED == LB_VLAN_NONE,
+	       "a next hop's VLAN goes into the table as it is");
 
 static void hop_write(struct dataplane *dataplane, const struct backend *backend)
 {
 	struct lb_backend *to = &dataplane->backends[backend->id];
-	struct lb_next_hop hop = { .flags = backend->hop.local ? LB_HOP_LOCAL : 0 };
+	struct lb_next_hop hop = { .flags = backend->hop.local ? LB_HOP_LOCAL : 0,
+				   .vlan = backend->hop.vlan };
 	uint8_t flags = (backend->family == IPV6 ? LB_BACKEND_IPV6 : 0) |
 			(backend->gone ? LB_BACKEND_GONE : 0);
 	uint64_t words[2];
@@ -149,6 +168,8 @@ static void hop_write(struct dataplane *dataplane, const struct backend *backend
 		__atomic_store_n(&to->ifindex, 0, __ATOMIC_RELEASE);
 		return;
 	}
+	if (identity_is_encapsulated(&backend->identity))
+		outer_write(to, backend);
 	memcpy(hop.dst_mac, backend->hop.dst_mac, sizeof(hop.dst_mac));
 	memcpy(hop.src_mac, backend->hop.src_mac, sizeof(hop.src_mac));
 	memcpy(words, &hop, sizeof(words));
@@ -182,17 +203,16 @@ static void backend_write(struct dataplane *dataplane, const struct service *ser
 			  const struct backend *backend)
 {
 	const struct identity *identity = &backend->identity;
-	struct lb_backend value = {
-		.port = htons(identity->port),
-		.vip_port = htons(identity->vip_port),
-		.forward = identity->forward,
-		.service = service->id,
-		.csum_addr = identity_csum_addr(identity),
-		.csum_l4 = identity_csum_l4(identity),
-	};
+	struct lb_backend value = { .forward = identity->forward, .service = service->id };
 
 	memcpy(value.address.byte, identity->address.byte, 16);
-	memcpy(value.vip.byte, identity->vip.byte, 16);
+	if (identity->forward == LB_FORWARD_NAT) {
+		memcpy(value.vip.byte, identity->vip.byte, 16);
+		value.port = htons(identity->port);
+		value.vip_port = htons(identity->vip_port);
+		value.csum_addr = identity_csum_addr(identity);
+		value.csum_l4 = identity_csum_l4(identity);
+	}
 	dataplane->backends[backend->id] = value;
 	hop_write(dataplane, backend);
 	backend_name_write(dataplane, backend);

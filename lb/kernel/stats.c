@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Reading the counters, and the little that is written to them: sums of removed backends. The
- * programs never count the four forwarding verdicts themselves, so those places are ours. */
+ * programs never count the forwarding verdicts themselves, so those places are ours. */
 #include "lb/kernel/stats.h"
 
 #include <bpf/bpf.h>
@@ -49,14 +49,25 @@ uint64_t stats_sum(int fd, const void *key)
 	return sum;
 }
 
+/* How packets leave for a backend, by the port they came in and by another. */
+static const struct {
+	enum lb_verdict tx, redirect;
+} sent_verdicts[] = {
+	[LB_FORWARD_NAT] = { LB_TX_NAT, LB_REDIRECT_NAT },
+	[LB_FORWARD_DSR] = { LB_TX_DSR, LB_REDIRECT_DSR },
+	[LB_FORWARD_IPIP] = { LB_TX_IPIP, LB_REDIRECT_IPIP },
+	[LB_FORWARD_GUE] = { LB_TX_GUE, LB_REDIRECT_GUE },
+};
+#define FORWARDS (sizeof(sent_verdicts) / sizeof(sent_verdicts[0]))
+
 /* The forwarding verdicts of what a backend has counted. */
 static void verdicts_add(uint64_t *counts, const struct lb_backend *backend,
 			 const struct lb_counters *counters)
 {
-	bool nat = backend->forward == LB_FORWARD_NAT;
-
-	counts[nat ? LB_TX_NAT : LB_TX_DSR] += counters->transmitted;
-	counts[nat ? LB_REDIRECT_NAT : LB_REDIRECT_DSR] +=
+	if (backend->forward == LB_FORWARD_NONE || backend->forward >= FORWARDS)
+		return;
+	counts[sent_verdicts[backend->forward].tx] += counters->transmitted;
+	counts[sent_verdicts[backend->forward].redirect] +=
 		counters->packets - counters->transmitted;
 }
 
@@ -91,7 +102,7 @@ void stats_retire(const struct dataplane *dataplane, uint32_t id)
 	if (!zero || !each || stats_backend(dataplane, id, &counters))
 		goto out;
 	verdicts_add(moved, &dataplane->backends[id], &counters);
-	for (uint32_t verdict = LB_REDIRECT_NAT; verdict <= LB_TX_DSR; verdict++) {
+	for (uint32_t verdict = 0; verdict < LB_VERDICT_COUNT; verdict++) {
 		if (!moved[verdict] ||
 		    bpf_map_lookup_elem(dataplane->verdicts, &verdict, each))
 			continue;

@@ -84,6 +84,8 @@ const char *service_breaks(const struct state *actual, const struct state *wante
 		return "its protocol changes";
 	if (old->config && service->forward != old->forward)
 		return "its way of forwarding changes";
+	if (service->by_source != old->by_source)
+		return "what of a packet is hashed changes";
 	for (int family = 0; family < FAMILIES; family++)
 		if (service->ring[family].slots && old->ring[family].slots &&
 		    service->ring[family].slots != old->ring[family].slots)

@@ -41,17 +41,25 @@ static const struct addr *service_vip(const struct config_service *service, int 
 	return NULL;
 }
 
+static enum lb_forward forward_of(enum config_forward forward)
+{
+	static const enum lb_forward forwards[] = {
+		[CONFIG_NAT] = LB_FORWARD_NAT, [CONFIG_DSR] = LB_FORWARD_DSR,
+		[CONFIG_IPIP] = LB_FORWARD_IPIP, [CONFIG_GUE] = LB_FORWARD_GUE,
+	};
+
+	return forwards[forward];
+}
+
 static struct identity identity_of(const struct config_service *service,
 				   const struct config_backend *backend, int family)
 {
 	const struct addr *vip = service_vip(service, family);
-	struct identity identity = { .address = backend->address[family] };
+	struct identity identity = { .address = backend->address[family],
+				     .forward = forward_of(backend->forward) };
 
-	if (backend->forward != CONFIG_NAT) {
-		identity.forward = LB_FORWARD_DSR;
+	if (backend->forward != CONFIG_NAT)
 		return identity;
-	}
-	identity.forward = LB_FORWARD_NAT;
 	identity.port = backend->port;
 	if (vip)
 		identity.vip = *vip;
@@ -78,6 +86,36 @@ static const struct backend *row_before(const struct state *actual, const char *
 	return NULL;
 }
 
+/* Where outer packets come from: what the config says, else this host's address. Without either
+ * there is no way to the backend. */
+static void encap_source_find(struct backend *row, const struct config_service *service,
+			      struct row_hop *hop)
+{
+	char text[ADDR_TEXT_MAX];
+
+	if (service->has_encap_source[row->family]) {
+		row->encap_source = service->encap_source[row->family];
+	} else if (hop->known && hop->hop.has_source) {
+		row->encap_source = (struct prefix){ hop->hop.source, 128 };
+	} else if (hop->known) {
+		hop->known = false;
+		snprintf(hop->reason, sizeof(hop->reason), "no source address for packets to %s",
+			 addr_format(&row->identity.address, text));
+	}
+}
+
+/* An outer packet of either family carries both: a lone address serves the vips of the other family
+ * too. */
+static void row_serves(struct backend *row, const struct config_service *service,
+		       const struct config_backend *backend)
+{
+	bool alone = !backend->has_address[!row->family];
+
+	row->serves[row->family] = service_vip(service, row->family) != NULL;
+	row->serves[!row->family] = alone && identity_is_encapsulated(&row->identity) &&
+				    service_vip(service, !row->family);
+}
+
 static void row_fill(struct state *state, struct backend *row,
 		     const struct config_service *service, const struct config_backend *backend,
 		     int family, const struct sources *sources, const struct state *actual,
@@ -86,12 +124,16 @@ static void row_fill(struct state *state, struct backend *row,
 	const struct override *override =
 		override_find(sources->overrides, service->name, backend->name);
 	enum config_state admin = backend->state;
+	struct row_hop hop = sources->hops[number];
 	struct row_facts facts;
 
 	memset(row, 0, sizeof(*row));
 	snprintf(row->name, sizeof(row->name), "%s", backend->name);
 	row->identity = identity_of(service, backend, family);
 	row->family = family;
+	row_serves(row, service, backend);
+	if (identity_is_encapsulated(&row->identity))
+		encap_source_find(row, service, &hop);
 	row->weight = backend->weight;
 	row->backup = backend->backup;
 	if (override) {
@@ -103,7 +145,7 @@ static void row_fill(struct state *state, struct backend *row,
 	}
 	facts = (struct row_facts){
 		.service = service, .backend = backend, .admin = admin,
-		.hop = &sources->hops[number],
+		.hop = &hop,
 		.health = sources->health ? &sources->health[number] : NULL,
 		.before = row_before(actual, service->name, row), .now_ms = sources->now_ms,
 	};
@@ -149,7 +191,7 @@ static int ring_fill(struct service *service, int family, uint32_t slots)
 			const struct backend *row = &service->backends[i];
 
 			members[i].name = row->name;
-			members[i].weight = row->family == family ? row->effective_weight : 0;
+			members[i].weight = row->ring_weight[family];
 		}
 		err = ring_build(members, service->backend_count, slots, ring->owners);
 	}
@@ -166,11 +208,30 @@ static uint32_t ring_slots_of(const struct service *service, const struct config
 	size_t rows = 0;
 
 	for (size_t i = 0; i < service->backend_count; i++)
-		rows += service->backends[i].family == family;
+		rows += service->backends[i].serves[family];
 	if (!config->ring_size && now && now->ring[family].slots >= rows &&
 	    now->ring[family].slots >= CONFIG_RING_MIN)
 		return now->ring[family].slots;
 	return config_ring_slots(config->ring_size, rows);
+}
+
+static int rings_fill(struct service *service, const struct config_service *config,
+		      const struct state *actual)
+{
+	int err = 0;
+
+	for (int family = 0; !err && family < FAMILIES; family++)
+		if (service_vip(config, family))
+			err = ring_fill(service, family,
+					ring_slots_of(service, config, family, actual));
+	for (size_t i = 0; i < service->backend_count; i++) {
+		struct backend *row = &service->backends[i];
+
+		row->effective_weight = row->ring_weight[IPV4] > row->ring_weight[IPV6]
+						? row->ring_weight[IPV4]
+						: row->ring_weight[IPV6];
+	}
+	return err;
 }
 
 static int service_fill(struct state *state, struct service *service,
@@ -181,6 +242,8 @@ static int service_fill(struct state *state, struct service *service,
 	service->config = config;
 	service->forward = config->forward;
 	service->track = config->track == CONFIG_TRACK_ALWAYS;
+	service->by_source = config->hash == CONFIG_HASH_SOURCE;
+	service->mss = config->protocol == CONFIG_TCP ? config->mss : 0;
 	service->reject = config->when_down == CONFIG_DOWN_REJECT;
 	service->up = true;
 	service->idle_timeout_ms = config->idle_timeout_ms;
@@ -195,17 +258,10 @@ static int service_fill(struct state *state, struct service *service,
 					 config, &config->backends[b], family, sources, actual,
 					 (*row)++);
 			}
-	for (int family = 0; family < FAMILIES; family++) {
-		int err = 0;
-
-		if (!service_vip(config, family))
-			continue;
-		service_judge(service, config, family);
-		err = ring_fill(service, family, ring_slots_of(service, config, family, actual));
-		if (err)
-			return err;
-	}
-	return 0;
+	for (int family = 0; family < FAMILIES; family++)
+		if (service_vip(config, family))
+			service_judge(service, config, family);
+	return rings_fill(service, config, actual);
 }
 
 static int compare_numbers(const void *a, const void *b)

@@ -286,13 +286,21 @@ static void diff_make(struct differ *d)
 
 /* ---- services ------------------------------------------------------------------------------- */
 
+/* Of a backend that is not encapsulated nobody asks for these. */
+static bool outer_equal(const struct backend *a, const struct backend *b)
+{
+	return !identity_is_encapsulated(&a->identity) ||
+	       (a->hop.mtu == b->hop.mtu && a->encap_source.len == b->encap_source.len &&
+		addr_equal(&a->encap_source.addr, &b->encap_source.addr));
+}
+
 static bool hop_equal(const struct backend *a, const struct backend *b)
 {
 	return a->has_hop == b->has_hop && a->gone == b->gone &&
 	       (!a->has_hop ||
 		(a->hop.ifindex == b->hop.ifindex && a->hop.local == b->hop.local &&
-		 !memcmp(a->hop.dst_mac, b->hop.dst_mac, 6) &&
-		 !memcmp(a->hop.src_mac, b->hop.src_mac, 6)));
+		 a->hop.vlan == b->hop.vlan && !memcmp(a->hop.dst_mac, b->hop.dst_mac, 6) &&
+		 !memcmp(a->hop.src_mac, b->hop.src_mac, 6) && outer_equal(a, b)));
 }
 
 static void diff_backends(struct differ *d, const struct service *service,
@@ -404,7 +412,8 @@ static void diff_rings(struct differ *d, const struct service *service, const st
 
 static bool info_equal(const struct service *a, const struct service *b)
 {
-	return b && a->protocol == b->protocol &&
+	return b && a->protocol == b->protocol && a->mss == b->mss &&
+	       !memcmp(a->up_in, b->up_in, sizeof(a->up_in)) &&
 	       record_life(a->idle_timeout_ms) == record_life(b->idle_timeout_ms) &&
 	       !memcmp(&a->ring[IPV4], &b->ring[IPV4], offsetof(struct ring, owners)) &&
 	       !memcmp(&a->ring[IPV6], &b->ring[IPV6], offsetof(struct ring, owners));

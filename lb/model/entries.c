@@ -43,7 +43,8 @@ int entry_compare_keys(const void *a_entry, const void *b_entry)
 	return order ? order : a->protocol - b->protocol;
 }
 
-#define SERVICE_FLAGS (LB_ENTRY_TRACK | LB_ENTRY_REJECT)
+#define SERVICE_FLAGS                                                                             \
+	(LB_ENTRY_TRACK | LB_ENTRY_REJECT | LB_ENTRY_MSS | LB_ENTRY_SOURCE | LB_ENTRY_UP)
 #define RANK_RANGE    0x80 /* in `used`, while the list is made: it goes behind an exact port */
 
 /* Of equals the lower id, so that the order of services does not matter. */
@@ -66,17 +67,26 @@ static void list_finish(struct entry_list *list, struct lb_entry **ret_entries, 
 	for (size_t i = 0; i < list->count; i++)
 		if (!kept || entry_compare_keys(&list->entries[kept - 1], &list->entries[i]))
 			list->entries[kept++] = list->entries[i];
+		else if (!list->entries[i].protocol) /* a vip's own: any of its services is up */
+			list->entries[kept - 1].used |= list->entries[i].used;
 	for (size_t i = 0; i < kept; i++)
 		list->entries[i].used = LB_ENTRY_USED | (list->entries[i].used & SERVICE_FLAGS);
 	*ret_entries = list->entries;
 	*ret_count = kept;
 }
 
+static uint8_t service_flags(const struct service *service)
+{
+	return (service->track ? LB_ENTRY_TRACK : 0) | (service->reject ? LB_ENTRY_REJECT : 0) |
+	       (service->mss ? LB_ENTRY_MSS : 0) | (service->by_source ? LB_ENTRY_SOURCE : 0);
+}
+
 static int service_entries(const struct service *service, struct entry_list *list)
 {
 	for (size_t i = 0; i < service->key_count; i++) {
 		const struct vip_key *key = &service->keys[i];
-		const struct ring *ring = &service->ring[addr_family(&key->vip)];
+		int family = addr_family(&key->vip);
+		const struct ring *ring = &service->ring[family];
 		struct lb_entry *entry;
 
 		if (list_add(list, &key->vip, key->port, service->protocol, service->id))
@@ -84,11 +94,11 @@ static int service_entries(const struct service *service, struct entry_list *lis
 		entry = &list->entries[list->count - 1];
 		entry->slot_base = ring->base;
 		entry->slot_count = ring->slots;
-		entry->used = (key->range ? RANK_RANGE : 0) |
-			      (service->track ? LB_ENTRY_TRACK : 0) |
-			      (service->reject ? LB_ENTRY_REJECT : 0);
+		entry->used = (key->range ? RANK_RANGE : 0) | service_flags(service);
 		if (list_add(list, &key->vip, 0, 0, 0))
 			return -ENOMEM;
+		if (service->up_in[family])
+			list->entries[list->count - 1].used = LB_ENTRY_UP;
 	}
 	return 0;
 }

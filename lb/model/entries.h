@@ -5,8 +5,9 @@
 
 #include "lb/model/state.h"
 
-/* lb_services: one entry for each vip, port and protocol, and one that marks each vip. An exact
- * port goes before a range. Sorted, so that equal states give equal arrays. */
+/* lb_services: one entry for each vip, port and protocol, and one that marks each vip and says
+ * whether any service of it is up. An exact port goes before a range. Sorted, so that equal states
+ * give equal arrays. */
 int entries_of_services(const struct state *state, struct lb_entry **ret_entries,
 			size_t *ret_count);
 

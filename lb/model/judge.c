@@ -124,15 +124,16 @@ static void backups_judge(struct service *service, int family)
 	bool others = false;
 
 	for (size_t i = 0; i < service->backend_count; i++) {
-		const struct backend *row = &service->backends[i];
+		struct backend *row = &service->backends[i];
 
-		others |= row->family == family && !row->backup && row->effective_weight;
+		row->ring_weight[family] = row->serves[family] ? row->effective_weight : 0;
+		others |= !row->backup && row->ring_weight[family];
 	}
 	for (size_t i = 0; i < service->backend_count; i++) {
 		struct backend *row = &service->backends[i];
 
-		if (row->family == family && row->backup && others)
-			row->effective_weight = 0;
+		if (row->backup && others)
+			row->ring_weight[family] = 0;
 	}
 }
 
@@ -164,19 +165,19 @@ static void min_up_judge(struct service *service, const struct config_service *c
 	unsigned int serving = 0;
 
 	for (size_t i = 0; i < service->backend_count; i++)
-		serving += service->backends[i].family == family &&
-			   service->backends[i].effective_weight;
-	if (serving >= config->min_up)
+		serving += service->backends[i].ring_weight[family] > 0;
+	service->up_in[family] = serving >= config->min_up;
+	if (service->up_in[family])
 		return;
 	service_down(service, family, serving, config->min_up);
 	for (size_t i = 0; i < service->backend_count; i++) {
 		struct backend *row = &service->backends[i];
 
-		if (row->family != family)
+		if (!row->serves[family])
 			continue;
-		row->effective_weight = 0;
+		row->ring_weight[family] = 0;
 		if (config->when_down == CONFIG_DOWN_ALL && is_usable_when_down(row)) {
-			row->effective_weight = row->weight;
+			row->ring_weight[family] = row->weight;
 			row->gone = false;
 		}
 	}

@@ -40,20 +40,38 @@ static void address_text(const struct identity *identity, char *text, size_t siz
 		snprintf(text, size, "[%s]:%u", addr, identity->port);
 }
 
+/* "by eth0", and what packets there are put into. */
+static void way_text(const struct backend *backend, char *text, size_t size)
+{
+	const struct prefix *source = &backend->encap_source;
+	bool ipv4 = addr_is_ipv4(&source->addr);
+	char addr[ADDR_TEXT_MAX];
+	int used = snprintf(text, size, "by %s", backend->hop.device);
+
+	if (backend->hop.vlan && backend->hop.vlan != NEXT_HOP_UNTAGGED)
+		used += snprintf(text + used, size - used, ", VLAN %u", backend->hop.vlan);
+	if (identity_is_encapsulated(&backend->identity))
+		snprintf(text + used, size - used, ", %s from %s/%u, MTU %u",
+			 config_forward_name(forward_config(backend->identity.forward)),
+			 addr_format(&source->addr, addr), ipv4 ? source->len - 96 : source->len,
+			 backend->hop.mtu);
+}
+
 static char *backend_text(const struct op *op)
 {
 	const struct backend *backend = op->backend;
 	const char *service = op->service->name;
-	char address[ADDR_TEXT_MAX + 10];
+	char address[ADDR_TEXT_MAX + 10], way[160];
 	char *text = NULL;
 	int size = 0;
 
+	way_text(backend, way, sizeof(way));
 	address_text(&backend->identity, address, sizeof(address));
 	switch (op->kind) {
 	case OP_BACKEND_ADD:
 		size = backend->has_hop
-			       ? asprintf(&text, "+ backend %s/%s %s by %s", service, backend->name,
-					  address, backend->hop.device)
+			       ? asprintf(&text, "+ backend %s/%s %s %s", service, backend->name,
+					  address, way)
 			       : asprintf(&text, "+ backend %s/%s %s, down: %s", service,
 					  backend->name, address, backend->reason);
 		break;
@@ -61,8 +79,8 @@ static char *backend_text(const struct op *op)
 		size = backend->gone
 			       ? asprintf(&text, "~ backend %s/%s %s: its flows are lost, %s",
 					  service, backend->name, address, backend->reason)
-			       : asprintf(&text, "~ backend %s/%s %s: next hop by %s", service,
-					  backend->name, address, backend->hop.device);
+			       : asprintf(&text, "~ backend %s/%s %s: next hop %s", service,
+					  backend->name, address, way);
 		break;
 	case OP_BACKEND_RENAME:
 		size = asprintf(&text, "~ backend %s/%s %s: has this name now", service,

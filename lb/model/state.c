@@ -32,6 +32,11 @@ bool identity_equal(const struct identity *a, const struct identity *b)
 	       a->port == b->port && a->vip_port == b->vip_port && a->forward == b->forward;
 }
 
+bool identity_is_encapsulated(const struct identity *identity)
+{
+	return identity->forward == LB_FORWARD_IPIP || identity->forward == LB_FORWARD_GUE;
+}
+
 struct service *state_service(const struct state *state, const char *name)
 {
 	for (size_t i = 0; i < state->service_count; i++)
@@ -88,6 +93,29 @@ uint32_t service_slot_owner(const struct service *service, int family, uint32_t 
 	uint32_t owner = service->ring[family].owners[slot];
 
 	return owner == RING_NOBODY ? LB_NOBODY : service->backends[owner].id;
+}
+
+uint32_t backend_ring_slots(const struct service *service, const struct backend *backend)
+{
+	uint32_t slots = 0;
+
+	for (int family = 0; family < FAMILIES; family++)
+		slots += backend->serves[family] ? service->ring[family].slots : 0;
+	return slots;
+}
+
+enum config_forward forward_config(enum lb_forward forward)
+{
+	switch (forward) {
+	case LB_FORWARD_DSR:
+		return CONFIG_DSR;
+	case LB_FORWARD_IPIP:
+		return CONFIG_IPIP;
+	case LB_FORWARD_GUE:
+		return CONFIG_GUE;
+	default:
+		return CONFIG_NAT;
+	}
 }
 
 const char *backend_state_name(enum backend_state state)

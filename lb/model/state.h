@@ -29,12 +29,15 @@ struct identity {
 struct backend {		/* one row for each family of a backend's addresses */
 	char name[LB_NAME_MAX];
 	struct identity identity;
-	int family;
+	int family;		/* of its address */
+	bool serves[FAMILIES];	/* the vips of: its own, both where it is encapsulated alone */
+	struct prefix encap_source; /* ipip, gue: what outer packets come from */
 	uint32_t id;		/* 0: not given yet */
 	enum backend_state state;
 	char reason[NEXT_HOP_REASON_MAX]; /* why it is not up; "" */
 	uint32_t weight;	/* configured or overridden */
-	uint32_t effective_weight; /* in the ring: 0 unless it is up */
+	uint32_t effective_weight; /* in the rings, at the most: 0 unless it is up */
+	uint32_t ring_weight[FAMILIES]; /* in each */
 	bool override;		/* an override stands on it */
 	bool backup;		/* used when no other can */
 	bool drained;		/* it drains, and no slot has a part for it any more */
@@ -62,10 +65,13 @@ struct service {
 	uint8_t protocol;	/* IPPROTO_TCP or IPPROTO_UDP */
 	enum config_forward forward;
 	bool track;		/* records for all packets */
+	bool by_source;		/* the slot follows from the source address alone */
+	uint16_t mss;		/* what SYNs are clamped to; 0: not */
 	bool reject;		/* while it is down, clients are told so */
 	uint32_t moving;	/* slots in motion when last looked at */
 	uint64_t moving_since_ms; /* CLOCK_BOOTTIME at which this began; 0: none is moving */
 	bool up;		/* it takes new flows, in each family of its vips */
+	bool up_in[FAMILIES];	/* in this one, which it has vips of */
 	char reason[NEXT_HOP_REASON_MAX]; /* why it is down; "" */
 	uint64_t idle_timeout_ms;
 	struct vip_key *keys;	/* vips times ports */
@@ -102,6 +108,7 @@ struct state {
 void state_free(struct state *state); /* NULL is fine */
 
 bool identity_equal(const struct identity *a, const struct identity *b);
+bool identity_is_encapsulated(const struct identity *identity);
 struct service *state_service(const struct state *state, const char *name);
 struct backend *service_backend(const struct service *service, const char *name, int family);
 
@@ -113,7 +120,11 @@ uint16_t identity_csum_l4(const struct identity *identity);
 /* The id that the wanted ring gives a slot to (LB_NOBODY: none), once ids are given. */
 uint32_t service_slot_owner(const struct service *service, int family, uint32_t slot);
 
+/* The slots of all rings that it is in. */
+uint32_t backend_ring_slots(const struct service *service, const struct backend *backend);
+
 const char *backend_state_name(enum backend_state state);
+enum config_forward forward_config(enum lb_forward forward);
 int addr_family(const struct addr *addr); /* IPV4 or IPV6 */
 
 #endif

@@ -38,6 +38,16 @@ int ethtool_set(int fd, const char *device, uint32_t command, bool on)
 	return call(fd, device, &value);
 }
 
+int ethtool_flags(int fd, const char *device, uint32_t *ret_flags)
+{
+	struct ethtool_value value = { .cmd = ETHTOOL_GFLAGS };
+	int err = call(fd, device, &value);
+
+	if (!err)
+		*ret_flags = value.data;
+	return err;
+}
+
 int ethtool_driver(int fd, const char *device, char ret_driver[ETHTOOL_DRIVER_MAX])
 {
 	struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };

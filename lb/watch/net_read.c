@@ -4,8 +4,10 @@
  * read again: half a view would look like lost links, and lost links cost flows. */
 #include "lb/watch/net_private.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if.h> /* IFF_LOWER_UP; must come after <net/if.h> */
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
@@ -29,22 +31,40 @@ static bool flags_say_up(unsigned int flags)
 	return (flags & need) == need;
 }
 
-static enum net_kind kind_of(const struct ifinfomsg *info, struct nlattr *linkinfo)
+/* The ID of a VLAN interface of 802.1Q; 0: it is one of 802.1ad, whose tag nobody puts on here. */
+static uint16_t vlan_of(struct nlattr *data)
+{
+	struct nlattr *attributes[IFLA_VLAN_MAX + 1];
+
+	if (!data || nla_parse_nested(attributes, IFLA_VLAN_MAX, data, NULL) ||
+	    !attributes[IFLA_VLAN_ID])
+		return 0;
+	if (attributes[IFLA_VLAN_PROTOCOL] &&
+	    nla_get_u16(attributes[IFLA_VLAN_PROTOCOL]) != htons(ETH_P_8021Q))
+		return 0;
+	return nla_get_u16(attributes[IFLA_VLAN_ID]);
+}
+
+static void kind_parse(const struct ifinfomsg *info, struct nlattr *linkinfo,
+		       struct net_link *link)
 {
 	struct nlattr *attributes[IFLA_INFO_MAX + 1];
 	const char *kind;
 
 	if (info->ifi_type == ARPHRD_LOOPBACK)
-		return NET_LOOPBACK;
+		link->kind = NET_LOOPBACK;
 	if (!linkinfo || nla_parse_nested(attributes, IFLA_INFO_MAX, linkinfo, NULL) ||
 	    !attributes[IFLA_INFO_KIND])
-		return NET_OTHER;
+		return;
 	kind = nla_get_string(attributes[IFLA_INFO_KIND]);
 	if (!strcmp(kind, "veth"))
-		return NET_VETH;
-	if (!strcmp(kind, "bridge"))
-		return NET_BRIDGE;
-	return NET_OTHER;
+		link->kind = NET_VETH;
+	else if (!strcmp(kind, "bridge"))
+		link->kind = NET_BRIDGE;
+	else if (!strcmp(kind, "vlan"))
+		link->vlan = vlan_of(attributes[IFLA_INFO_DATA]);
+	if (link->vlan)
+		link->kind = NET_VLAN;
 }
 
 /* With programs in several modes at once there is no IFLA_XDP_PROG_ID, only one id a mode; the
@@ -76,7 +96,7 @@ static bool link_parse(struct nlmsghdr *message, struct net_link *ret_link)
 
 	link.ifindex = (unsigned int)info->ifi_index;
 	nla_strlcpy(link.name, attributes[IFLA_IFNAME], sizeof(link.name));
-	link.kind = kind_of(info, attributes[IFLA_LINKINFO]);
+	kind_parse(info, attributes[IFLA_LINKINFO], &link);
 	link.up = flags_say_up(info->ifi_flags);
 	if (attributes[IFLA_ADDRESS] && nla_len(attributes[IFLA_ADDRESS]) == sizeof(link.mac)) {
 		memcpy(link.mac, nla_data(attributes[IFLA_ADDRESS]), sizeof(link.mac));
@@ -86,6 +106,8 @@ static bool link_parse(struct nlmsghdr *message, struct net_link *ret_link)
 		link.mtu = nla_get_u32(attributes[IFLA_MTU]);
 	if (attributes[IFLA_MASTER])
 		link.master = nla_get_u32(attributes[IFLA_MASTER]);
+	if (link.kind == NET_VLAN && attributes[IFLA_LINK])
+		link.parent = nla_get_u32(attributes[IFLA_LINK]);
 	if (link.kind == NET_VETH && attributes[IFLA_LINK])
 		link.peer = nla_get_u32(attributes[IFLA_LINK]);
 	if (link.kind == NET_VETH && attributes[IFLA_LINK_NETNSID])
@@ -167,6 +189,7 @@ static void take_address(struct nlmsghdr *message, void *arg)
 	len = info->ifa_prefixlen + (info->ifa_family == AF_INET ? IPV4_LEAD_BITS : 0);
 	address.network = connected_prefix(&far, len);
 	address.ifindex = info->ifa_index;
+	address.global = info->ifa_scope < RT_SCOPE_LINK;
 	view->addresses = net_room(view->addresses, view->address_count, sizeof(address));
 	view->addresses[view->address_count++] = address;
 }

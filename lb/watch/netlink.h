@@ -13,7 +13,7 @@
 #include "config/addr.h"
 #include "config/diag.h"
 
-enum net_kind { NET_OTHER, NET_LOOPBACK, NET_VETH, NET_BRIDGE };
+enum net_kind { NET_OTHER, NET_LOOPBACK, NET_VETH, NET_BRIDGE, NET_VLAN /* of 802.1Q */ };
 
 struct net_link {
 	unsigned int ifindex;
@@ -26,6 +26,8 @@ struct net_link {
 	unsigned int master;		/* ifindex of its bridge or bond; 0: none */
 	unsigned int peer;		/* veth: ifindex of the other end, in its namespace */
 	int peer_nsid;			/* veth: that namespace's id here; -1: this namespace */
+	unsigned int parent;		/* VLAN: ifindex of what its tagged frames leave by */
+	uint16_t vlan;			/* VLAN: its ID */
 	uint32_t xdp_prog_id;		/* of the program attached now; 0: none */
 };
 
@@ -33,6 +35,7 @@ struct net_address {			/* of this host */
 	unsigned int ifindex;
 	struct addr addr;
 	struct prefix network;		/* the connected prefix */
+	bool global;			/* means something beyond its link */
 };
 
 struct net_neighbour {
@@ -65,6 +68,9 @@ struct net_route {
 	bool has_gateway;
 	struct addr gateway;		/* may be of the other family (RFC 8950) */
 	bool local;			/* the address is one of this host */
+	bool has_source;
+	struct addr source;		/* what the host's own packets there come from */
+	unsigned int mtu;		/* of the route itself; 0: that of the interface */
 };
 
 struct net;

@@ -133,6 +133,67 @@ static bool is_front(unsigned int ifindex, const unsigned int *fronts, size_t fr
 	return false;
 }
 
+/* What a VLAN interface is made on; XDP puts the tag on itself. A front is left as it is: what
+ * comes in by a VLAN interface has no tag any more. */
+static int find_carrier(const struct net_view *view, const unsigned int *fronts,
+			size_t front_count, const struct net_link **link, uint16_t *ret_vlan,
+			char *reason)
+{
+	const struct net_link *carrier;
+
+	if ((*link)->kind != NET_VLAN || is_front((*link)->ifindex, fronts, front_count))
+		return 0;
+	carrier = net_view_link(view, (*link)->parent);
+	if (!carrier)
+		return refuse(reason, "what carries the VLAN interface %s is gone", (*link)->name);
+	if (carrier->kind == NET_VLAN || carrier->kind == NET_BRIDGE)
+		return refuse(reason, "%s is a VLAN on the %s %s, which XDP cannot send into",
+			      (*link)->name, carrier->kind == NET_VLAN ? "VLAN" : "bridge",
+			      carrier->name);
+	*ret_vlan = (*link)->vlan;
+	*link = carrier;
+	return check_interface(carrier, reason);
+}
+
+/* What a tag means that a packet came with: nothing, unless this host takes VLANs apart. */
+static uint16_t vlan_of_untagged(const struct net_view *view, const unsigned int *fronts,
+				 size_t front_count)
+{
+	for (size_t i = 0; i < view->link_count; i++)
+		if (view->links[i].kind == NET_VLAN &&
+		    is_front(view->links[i].parent, fronts, front_count))
+			return NEXT_HOP_UNTAGGED;
+	return NEXT_HOP_KEEP_TAGS;
+}
+
+/* Where the kernel does not say (the config names the way), the interface's first address. */
+static void find_source(const struct net_view *view, const struct addr *backend,
+			const struct net_route *route, int route_err, struct next_hop *hop)
+{
+	if (!route_err && route->has_source) {
+		hop->has_source = true;
+		hop->source = route->source;
+		return;
+	}
+	for (size_t i = 0; i < view->address_count && !hop->has_source; i++) {
+		const struct net_address *address = &view->addresses[i];
+
+		if (address->ifindex != hop->via || !address->global ||
+		    addr_is_ipv4(&address->addr) != addr_is_ipv4(backend))
+			continue;
+		hop->has_source = true;
+		hop->source = address->addr;
+	}
+}
+
+static uint16_t mtu_of(const struct net_link *via, const struct net_route *route, int route_err)
+{
+	bool of_route = !route_err && route->mtu && route->ifindex == via->ifindex;
+	unsigned int mtu = of_route ? route->mtu : via->mtu;
+
+	return mtu < UINT16_MAX ? mtu : UINT16_MAX;
+}
+
 int next_hop_find(const struct net_view *view, const struct addr *backend,
 		  const struct net_route *route, int route_err,
 		  const unsigned char *mac, const char *interface,
@@ -156,6 +217,8 @@ int next_hop_find(const struct net_view *view, const struct addr *backend,
 	hop->via = via->ifindex;
 	if (!route_err && route->has_gateway && route->ifindex == via->ifindex)
 		hop->neighbour = route->gateway;
+	find_source(view, backend, route, route_err, hop);
+	hop->mtu = mtu_of(via, route, route_err);
 
 	err = check_interface(link, reason);
 	if (!err && via != link)
@@ -169,6 +232,9 @@ int next_hop_find(const struct net_view *view, const struct addr *backend,
 		err = find_mac(view, via, &hop->neighbour, hop->dst_mac, reason);
 	if (!err && link->kind == NET_BRIDGE)
 		err = find_port(view, link, hop->dst_mac, &link, reason);
+	hop->vlan = vlan_of_untagged(view, fronts, front_count);
+	if (!err)
+		err = find_carrier(view, fronts, front_count, &link, &hop->vlan, reason);
 	if (err)
 		return err;
 

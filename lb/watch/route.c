@@ -61,6 +61,18 @@ static void parse_multipath(const struct nlattr *multipath, int family, struct n
 	}
 }
 
+/* The route's own, or what the kernel has learned of the path since. */
+static unsigned int parse_mtu(const struct nlattr *metrics)
+{
+	struct nlattr *attributes[RTAX_MAX + 1];
+
+	if (!metrics ||
+	    nla_parse(attributes, RTAX_MAX, nla_data(metrics), nla_len(metrics), NULL) ||
+	    !attributes[RTAX_MTU])
+		return 0;
+	return nla_get_u32(attributes[RTAX_MTU]);
+}
+
 static void take_route(struct nlmsghdr *message, void *arg)
 {
 	const struct rtmsg *info = nlmsg_data(message);
@@ -77,6 +89,8 @@ static void take_route(struct nlmsghdr *message, void *arg)
 	parse_gateway(attributes, info->rtm_family, &route);
 	if (attributes[RTA_MULTIPATH] && !route.ifindex)
 		parse_multipath(attributes[RTA_MULTIPATH], info->rtm_family, &route);
+	route.has_source = ask_get_addr(attributes[RTA_PREFSRC], info->rtm_family, &route.source);
+	route.mtu = parse_mtu(attributes[RTA_METRICS]);
 	route.local = info->rtm_type == RTN_LOCAL || info->rtm_type == RTN_ANYCAST;
 
 	if ((info->rtm_type != RTN_UNICAST && !route.local) || !route.ifindex)

@@ -18,6 +18,8 @@ TIMEOUT_S = 240
 
 FLOWS = [f"{family}.{forward}.{flows}" for family in ("ipv4", "ipv6")
          for forward in ("nat", "dsr") for flows in ("1", "64k", "1m")]
+WRAPPED = [f"{way}.{flows}" for way in ("ipv4.ipip", "ipv6.ipip", "ipv4.gue")
+           for flows in ("1", "64k", "1m")]
 RECORDED = [f"{name}.moving" for name in FLOWS] + [
     f"ipv4.{forward}.{flows}.tenth" for forward in ("nat", "dsr") for flows in ("64k", "1m")]
 NEW = ["ipv4.dsr.new", "ipv4.dsr.flood"]
@@ -26,17 +28,18 @@ COUNTED = [f"cost.{name}.{what}" for name in RECORDED
 RINGS = [f"motion.{size}.{backends}" for size in ("auto", "65537") for backends in (10, 100)]
 SWEEPS = ["motion.65537", "motion.1m"]
 PASSES = ["ipv4.pass.1m", "ipv6.pass.1m", "ipv4.icmp", "arp"]
+SHAPES = ["ipv4", "ipv6", "ipv4_wrapped", "ipv6_wrapped", "fixed"]
 TEXTS = ["machine", "kernel", "commit", "time"]
 COUNTS = ["processors", "cpu"]
 EXPECTED = {
-    "ns": [f"cost.{name}.{what}" for name in FLOWS for what in ("lb", "bare")]
+    "ns": [f"cost.{name}.{what}" for name in FLOWS + WRAPPED for what in ("lb", "bare")]
           + [f"cost.{name}.{what}" for name in RECORDED + NEW for what in ("lb", "bare", "lru")]
           + [f"cost.{name}.lb" for name in PASSES]
-          + [f"cost.{shape}.writing" for shape in ("ipv4", "ipv6", "fixed")] + ["cost.line"],
-    "Mpps": [f"mpps.{name}.{what}" for name in FLOWS for what in ("lbd", "bare")],
-    "ratio": [f"cost.{name}.ratio" for name in FLOWS + RECORDED + NEW]
+          + [f"cost.{shape}.writing" for shape in SHAPES] + ["cost.line"],
+    "Mpps": [f"mpps.{name}.{what}" for name in FLOWS + WRAPPED for what in ("lbd", "bare")],
+    "ratio": [f"cost.{name}.ratio" for name in FLOWS + WRAPPED + RECORDED + NEW]
              + [f"cost.{name}.unrecorded" for name in NEW]
-             + [f"mpps.{name}.{what}" for name in FLOWS for what in ("ratio", "lost")]
+             + [f"mpps.{name}.{what}" for name in FLOWS + WRAPPED for what in ("ratio", "lost")]
              + [f"{ring}.{what}" for ring in RINGS for what in ("removed", "added")],
     "flows": COUNTED,
     "ms": [f"{ring}.build" for ring in RINGS]

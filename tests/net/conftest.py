@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 # pylint: disable=wrong-import-position
 from balancer import LBCTL, LBD, Balancer  # noqa: E402
 from lab import Lab, signals_unwind, sweep  # noqa: E402
-from topology import Bridged, OnTheLink, Routed  # noqa: E402
+from topology import Bridged, Far, OnTheLink, Routed  # noqa: E402
 from traffic import nginx  # noqa: E402
 
 TOOLS = ("ip", "nsenter", "setpriv", "ethtool", "nginx", "curl")
@@ -60,6 +60,11 @@ def fixture_routed(ground, tmp_path_factory):  # pylint: disable=unused-argument
 @pytest.fixture(scope="module", name="on_the_link")
 def fixture_on_the_link(ground, tmp_path_factory):  # pylint: disable=unused-argument
     yield from network_of(OnTheLink, tmp_path_factory.mktemp("link"))
+
+
+@pytest.fixture(scope="module", name="far")
+def fixture_far(ground, tmp_path_factory):  # pylint: disable=unused-argument
+    yield from network_of(Far, tmp_path_factory.mktemp("far"))
 
 
 def balancers():

@@ -66,7 +66,7 @@ def test_packets_and_bytes_of_a_udp_backend(network, balanced, vip, family):
 def test_verdicts_count_what_happened_to_each_packet(network, balanced):
     before = balanced.verdicts()
     fragment = to_vip(network, VIP4, UDP(sport=30000, dport=7000))
-    fragment[IP].flags = "MF"
+    fragment[IP].frag = 100  # nobody has seen its first
     options = to_vip(network, VIP4, TCP(sport=30000, dport=80))
     options[IP].options = [IPOption_NOP()] * 4
     sent = [(fragment, "DROP_FRAGMENT"), (options, "DROP_IPV4_OPTIONS"),

@@ -12,6 +12,9 @@ is where requests come from.
     OnTheLink  client ── router ─┬─ front0 edge front1 ─┬─ h3
                                  ├─ h1                  └─ h4
                                  └─ h2                  Other hosts, seen by one or two cards.
+
+    Far        OnTheLink, and behind r2 on front0's link hosts f1 and f2 with the vips of FARS on lo:
+               what is encapsulated gets there, and answers past the edge host.
 """
 
 import foreign
@@ -183,4 +186,41 @@ class OnTheLink:
         self.plug(host, "eth0", link, 10 + number)
         host.ip(f"route add default via 10.3.{link}.1",
                 f"route add default via {NETWORKS6[link]}1")
+        return host
+
+
+IPIP4, IPIP6 = ("203.0.113.41", "2001:db8::41"), ("203.0.113.42", "2001:db8::42")
+GUE4, GUE6 = ("203.0.113.43", "2001:db8::43"), ("203.0.113.44", "2001:db8::44")
+PAIR = ("203.0.113.45", "2001:db8::45")
+FARS = (IPIP4, IPIP6, GUE4, GUE6, PAIR)
+FAR_ADDRESSES = {1: ("10.4.1.2", "fd04:1::2"), 2: ("10.4.2.2", "fd04:2::2")}
+
+
+class Far(OnTheLink):
+    """f1 is 10.4.1.2 and fd04:1::2, f2 likewise; each on a link of its own with r2."""
+
+    def __init__(self, lab):
+        super().__init__(lab)
+        self.r2 = lab.namespace("r2")
+        forwarding(self.r2)
+        self.plug(self.r2, "uplink", 0, 253)
+        self.r2.ip("route add default via 10.3.0.254", "route add default via fd03::254")
+        self.edge.ip("route add 10.4.0.0/16 via 10.3.0.253", "route add fd04::/16 via fd03::253")
+        self.router.ip("route add 10.4.0.0/16 via 10.3.0.253", "route add fd04::/16 via fd03::253")
+        self.fars = [self.far(number) for number in (1, 2)]
+        self.servers += self.fars
+
+    def far(self, number):
+        host = self.lab.namespace(f"f{number}")
+        address4, address6 = FAR_ADDRESSES[number]
+        self.lab.veth(self.r2, f"far{number}", host, "eth0")
+        self.r2.ip(f"addr add 10.4.{number}.1/24 dev far{number}",
+                   f"addr add fd04:{number}::1/64 dev far{number}", f"link set far{number} up")
+        like_a_wire(self.r2, f"far{number}")
+        host.ip(f"addr add {address4}/24 dev eth0", f"addr add {address6}/64 dev eth0",
+                "link set eth0 up", f"route add default via 10.4.{number}.1",
+                f"route add default via fd04:{number}::1")
+        like_a_wire(host)
+        for vips in FARS:
+            vip_on_lo(host, *vips)
         return host

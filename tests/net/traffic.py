@@ -158,15 +158,15 @@ def connect(namespace, address, port, seconds=PATIENCE):
 
 def upload(namespace, address, port, path):
     """The hash that the server made of the file."""
-    with connect(namespace, address, port, 60) as conn, open(path, "rb") as file:
+    with connect(namespace, address, port, 10) as conn, open(path, "rb") as file:
         conn.sendfile(file)
         conn.shutdown(socket.SHUT_WR)
         return conn.recv(64, socket.MSG_WAITALL).decode()
 
 
-def download(namespace, address, port, path):
+def download(namespace, address, port, path, seconds=10):
     """The hash that sha256sum makes of what curl gets."""
-    command = namespace.command("curl", "-sSf", "--max-time", 60, url(address, port, path))
+    command = namespace.command("curl", "-sSf", "--max-time", seconds, url(address, port, path))
     with subprocess.Popen(command, stdout=subprocess.PIPE) as curl_process:
         digest = hashlib.file_digest(curl_process.stdout, "sha256").hexdigest()
     assert curl_process.returncode == 0

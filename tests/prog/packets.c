@@ -57,14 +57,22 @@ static uint8_t *address_put(uint8_t *at, bool ipv6, const struct host *host)
 	return at + (ipv6 ? 16 : 4);
 }
 
-static void ethernet_put(const struct spec *spec, uint8_t *at)
+/* Ethernet and tags; returns their size. */
+static size_t ethernet_put(const struct spec *spec, uint8_t *at)
 {
+	size_t size = ETHERNET;
+
 	static const uint8_t none[6], front[6] = { 2, 0, 0, 0, 0, 0xf0 },
 			     router[6] = { 2, 0, 0, 0, 0, 0xfe };
 
 	memcpy(at, memcmp(spec->dst_mac, none, 6) ? spec->dst_mac : front, 6);
 	memcpy(at + 6, memcmp(spec->src_mac, none, 6) ? spec->src_mac : router, 6);
-	put16(at + 12, spec->ipv6 ? 0x86dd : 0x0800);
+	for (int i = 0; i < 2 && spec->tags[i].tpid; i++, size += 4) {
+		put16(at + size - 2, spec->tags[i].tpid);
+		put16(at + size, spec->tags[i].tci);
+	}
+	put16(at + size - 2, spec->ipv6 ? 0x86dd : 0x0800);
+	return size;
 }
 
 /* The fragment offset in bytes, and whether more follow. */
@@ -83,7 +91,7 @@ static size_t ipv4_put(const struct spec *spec, uint8_t protocol, size_t l4_size
 	fragment_place(spec->fragment, &offset, &more);
 	at[0] = 0x40 | header / 4;
 	put16(at + 2, header + l4_size);
-	put16(at + 4, 0x1234);
+	put16(at + 4, spec->id ? spec->id : 0x1234);
 	put16(at + 6, offset / 8 | (more ? 0x2000 : 0) | (spec->fragment ? 0 : 0x4000));
 	at[8] = spec->ttl ? spec->ttl : 64;
 	at[9] = protocol;
@@ -106,19 +114,23 @@ static size_t ipv6_put(const struct spec *spec, uint8_t protocol, size_t l4_size
 	address_put(address_put(at + 8, true, &spec->src), true, &spec->dst);
 	if (!spec->extended && !spec->fragment)
 		return IPV6_HEADER;
-	put16(at + 4, EXTENSION + l4_size);
-	extension[0] = protocol;
 	if (spec->fragment) {
+		put16(at + 4, EXTENSION + l4_size);
 		fragment_place(spec->fragment, &offset, &more);
 		at[6] = IPPROTO_FRAGMENT;
+		extension[0] = protocol;
 		put16(extension + 2, offset | more);
-		extension[7] = 0x34;
-	} else {
-		at[6] = spec->extension;
-		extension[2] = 1; /* PadN of four bytes; a routing header reads it as its type */
-		extension[3] = 4;
+		put16(extension + 6, spec->id ? spec->id : 0x1234);
+		return IPV6_HEADER + EXTENSION;
 	}
-	return IPV6_HEADER + EXTENSION;
+	put16(at + 4, EXTENSION * (spec->more + 1) + l4_size);
+	at[6] = spec->extension;
+	for (int i = 0; i <= spec->more; i++, extension += EXTENSION) {
+		extension[0] = i < spec->more ? spec->extension : protocol;
+		extension[2] = 1; /* PadN of four bytes; a routing header reads it as its type */
+		extension[3] = spec->extension == IPPROTO_ROUTING ? 0 : 4;
+	}
+	return extension - at;
 }
 
 static void tcp_put(const struct spec *spec, uint8_t *at)
@@ -178,10 +190,10 @@ void frame_build(const struct spec *spec, struct frame *ret_frame)
 {
 	uint8_t protocol = spec->protocol ? spec->protocol : IPPROTO_TCP;
 	size_t header = l4_header_size(spec, protocol), size = header + spec->payload;
-	uint8_t *ip = ret_frame->bytes + ETHERNET, *l4;
+	uint8_t *ip, *l4;
 
 	memset(ret_frame, 0, sizeof(*ret_frame));
-	ethernet_put(spec, ret_frame->bytes);
+	ip = ret_frame->bytes + ethernet_put(spec, ret_frame->bytes);
 	l4 = ip + (spec->ipv6 ? ipv6_put : ipv4_put)(spec, protocol, size, ip);
 	ret_frame->size = (l4 - ret_frame->bytes) + size + spec->padding;
 	assert(ret_frame->size <= FRAME_MAX);
@@ -209,17 +221,27 @@ struct plain {			/* where the parts of a plain frame are */
 	size_t l4_size;
 };
 
+static size_t link_size(const struct frame *frame)
+{
+	size_t size = ETHERNET;
+
+	while (get16(frame->bytes + size - 2) == 0x8100 || get16(frame->bytes + size - 2) == 0x88a8)
+		size += 4;
+	return size;
+}
+
 static bool frame_is_plain(const struct frame *frame, struct plain *ret_plain)
 {
-	const uint8_t *ip = frame->bytes + ETHERNET;
-	bool ipv6 = get16(frame->bytes + 12) == 0x86dd;
-	size_t header = ipv6 ? IPV6_HEADER : IPV4_HEADER, total;
+	size_t link = link_size(frame), header, total;
+	const uint8_t *ip = frame->bytes + link;
+	bool ipv6 = get16(ip - 2) == 0x86dd;
 
-	if (frame->size < ETHERNET + header || ip[0] >> 4 != (ipv6 ? 6 : 4) ||
+	header = ipv6 ? IPV6_HEADER : IPV4_HEADER;
+	if (frame->size < link + header || ip[0] >> 4 != (ipv6 ? 6 : 4) ||
 	    (!ipv6 && (ip[0] != 0x45 || get16(ip + 6) & 0x3fff)))
 		return false;
 	total = ipv6 ? IPV6_HEADER + get16(ip + 4) : get16(ip + 2);
-	if (total > frame->size - ETHERNET || total < header + UDP_HEADER)
+	if (total > frame->size - link || total < header + UDP_HEADER)
 		return false;
 	*ret_plain = (struct plain){ .ipv6 = ipv6, .ip = ip, .l4 = ip + header,
 				     .protocol = ip[ipv6 ? 6 : 9], .l4_size = total - header };

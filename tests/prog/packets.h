@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FRAME_MAX 2048
+#define FRAME_MAX 9216 /* jumbo frames, in several buffers */
 
 struct frame {
 	size_t size;
@@ -32,6 +32,10 @@ struct patch {
 	uint16_t offset, value;
 };
 
+struct tag {			/* VLAN; tpid 0: none */
+	uint16_t tpid, tci;
+};
+
 /* A packet in a few words; what is left 0 gets its usual value. */
 struct spec {
 	bool ipv6;
@@ -43,13 +47,16 @@ struct spec {
 	uint8_t tcp_flags;	/* 0: ACK */
 	uint8_t tcp_options;	/* 32-bit words of no-operation */
 	uint8_t ip_options;	/* IPv4: 32-bit words of no-operation */
-	bool extended;		/* IPv6: one extension header of 8 bytes, of number `extension` */
+	bool extended;		/* IPv6: an extension header of 8 bytes, of number `extension`, */
 	uint8_t extension;
+	uint8_t more;		/* and as many more of them */
 	enum fragment fragment;
+	uint16_t id;		/* of the datagram; 0: 0x1234 */
 	uint16_t payload;	/* bytes */
 	uint16_t word;		/* the first two bytes of the payload, where it has two */
 	bool no_checksum;	/* UDP: sent without one */
 	bool wrong_checksum;	/* TCP, UDP: off by one */
+	struct tag tags[2];	/* the outer one first */
 	uint16_t padding;	/* bytes behind the packet, as Ethernet pads short frames */
 	uint8_t dst_mac[6], src_mac[6]; /* all zero: usual ones */
 	struct patch patch;

@@ -32,8 +32,6 @@ static const struct ground_hop hops[] = { { 0 } };
 
 enum { ETHERNET = 14, ICMP = 8, LIMIT_IPV4 = 576, LIMIT_IPV6 = 1280 };
 
-static struct ground *ground;
-
 static size_t ip_header(bool ipv6)
 {
 	return ipv6 ? 40 : 20;
@@ -317,20 +315,6 @@ static void test_errors_are_rationed(void **state)
 	assert_verdict(outcome.verdict, LB_TX_REJECT);
 }
 
-static int ground_up(void **state)
-{
-	(void)state;
-	ground = ground_open(config, hops);
-	return 0;
-}
-
-static int ground_down(void **state)
-{
-	(void)state;
-	ground_close(ground);
-	return 0;
-}
-
 int main(void)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(reset_rows); i++)
@@ -341,5 +325,5 @@ int main(void)
 		trial_add(silent_rows[i].sentence, silent_rows[i].kinds, test_silence,
 			  &silent_rows[i]);
 	trial_add("errors are rationed, resets are not", ALL, test_errors_are_rationed, NULL);
-	return trials_run(ground_up, ground_down);
+	return trials_run_over(config, hops);
 }

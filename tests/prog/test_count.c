@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "lb/kernel/stats.h"
-#include "tests/prog/trials.h"
+#include "tests/prog/outer.h"
 
 #define SERVICE(...) "{ " REST(__VA_ARGS__)
 #define REST(name, ports, forward, v4, v6, more)                                                  \
@@ -25,14 +25,23 @@ static const char config[] =
 	SERVICE("lost", "86", "dsr", "10.3.0.7", "fd03::7", "") ","
 	SERVICE("off", "87", "dsr", "10.1.0.7", "fd00::7", "state = \"off\";") ","
 	"{ when_down = \"reject\"; "
-	REST("refused", "88", "dsr", "10.1.0.8", "fd00::8", "state = \"off\";")
+	REST("refused", "88", "dsr", "10.1.0.8", "fd00::8", "state = \"off\";") ","
+	SERVICE("ipip", "89", "ipip", "10.1.0.9", "fd00::9", "") ","
+	SERVICE("ipipfar", "90", "ipip", "10.1.0.10", "fd00::10", "") ","
+	SERVICE("gue", "91", "gue", "10.1.0.11", "fd00::11", "") ","
+	SERVICE("guefar", "92", "gue", "10.1.0.12", "fd00::12", "") ","
+	"{ name = \"down\"; vips = [ \"203.0.113.11\" ]; ports = [ 80 ]; forward = \"dsr\";"
+	"  backends = ( { name = \"a\"; address = \"10.1.0.13\"; state = \"off\"; } ); }\n"
 	"); tuning: { hash_seed = \"count\"; max_slots = 100000; };";
 
 static const struct ground_hop hops[] = {
-	{ "far/a", FRONT, true }, { "dsrfar/a", FRONT, true }, { "lost/a", QUIET, false }, { 0 },
+	{ "far/a", FRONT, true }, { "dsrfar/a", FRONT, true }, { "lost/a", QUIET, false },
+	{ "ipipfar/a", FRONT, true }, { "guefar/a", FRONT, true }, { 0 },
 };
 
 #define VIP	((struct host){ "203.0.113.10", "2001:db8::10" })
+#define VIP_DOWN ((struct host){ "203.0.113.11", "2001:db8::11" })
+#define ROUTER	((struct host){ "198.51.100.1", "2001:db8:c0::1" })
 #define OTHER	((struct host){ "203.0.113.99", "2001:db8::99" })
 #define NEAR	((struct host){ "10.1.0.2", "fd00::2" })
 #define FAR	((struct host){ "192.0.2.20", "2001:db8:2::20" })
@@ -43,10 +52,13 @@ struct row {
 	const char *blamed;	/* the service that a drop or refusal is counted for */
 	struct spec spec;
 	bool only_ipv4, only_ipv6;
+	bool told;		/* a router says that the packet is too big, once encapsulated */
 };
 
 #define TO(port)	.src = CLIENT, .dst = VIP, .dport = (port)
 #define FROM(host)	.src = host, .sport = 8080
+#define ECHO		.protocol = IPPROTO_ICMP, .payload = 64, .word = 0x0800
+#define MANY		{ 0xff, 0xff, 0xff, 0xff, 0xff, 0xff }
 
 static const struct row rows[LB_VERDICT_COUNT] = {
 	[LB_PASS_NOT_IP] = { FRONT, LB, NULL, { TO(80), .patch = { PATCH_ETHERNET, 12, 0x0806 } } },
@@ -59,8 +71,9 @@ static const struct row rows[LB_VERDICT_COUNT] = {
 						  .fragment = FRAGMENT_LAST } },
 	[LB_DROP_IPV4_OPTIONS] = { FRONT, LB, NULL, { TO(80), .ip_options = 1 },
 				   .only_ipv4 = true },
-	[LB_DROP_IPV6_EXTENSION] = { FRONT, LB, NULL, { TO(80), .extended = true },
-				     .only_ipv6 = true },
+	[LB_DROP_IPV6_EXTENSION] = { FRONT, LB, NULL, { TO(80), .extended = true,
+							.extension = IPPROTO_DSTOPTS,
+							.more = 6 }, .only_ipv6 = true },
 	[LB_DROP_NO_BACKEND] = { FRONT, LB, "off", { TO(87) } },
 	[LB_DROP_NO_NEXT_HOP] = { FRONT, LB, "lost", { TO(86) } },
 	[LB_DROP_TTL] = { FRONT, LB, "far", { TO(82), .ttl = 1 } },
@@ -78,13 +91,30 @@ static const struct row rows[LB_VERDICT_COUNT] = {
 	[LB_DROP_REPLY_NO_ROUTE] = { BACK, LB_REPLY, "nat", { FROM(NEAR),
 							      .dst = CLIENT_NO_ROUTE } },
 	[LB_DROP_REPLY_FORWARDING] = { QUIET, LB_REPLY, "nat", { FROM(NEAR), .dst = CLIENT } },
-	[LB_DROP_REPLY_FRAGMENT] = { BACK, LB_REPLY, "nat", { FROM(NEAR), .dst = CLIENT,
+	[LB_DROP_REPLY_FRAGMENT] = { BACK, LB_REPLY, NULL, { FROM(NEAR), .dst = CLIENT,
 							      .payload = 8,
 							      .fragment = FRAGMENT_MIDDLE } },
 	[LB_TX_REJECT] = { FRONT, LB, "refused", { TO(88), .tcp_flags = TCP_SYN } },
+	[LB_DROP_FRAGMENT_TINY] = { FRONT, LB, NULL, { TO(80), .payload = 8,
+						       .fragment = FRAGMENT_MIDDLE,
+						       .patch = { PATCH_IP, 6, 0x2001 } },
+				    .only_ipv4 = true },
+	[LB_TX_ECHO] = { FRONT, LB, NULL, { .src = CLIENT, .dst = VIP, ECHO }, .only_ipv4 = true },
+	[LB_DROP_ECHO] = { FRONT, LB, NULL, { .src = CLIENT, .dst = VIP_DOWN, ECHO },
+			   .only_ipv4 = true },
+	[LB_REDIRECT_IPIP] = { FRONT, LB, NULL, { TO(89) } },
+	[LB_TX_IPIP] = { FRONT, LB, NULL, { TO(90), .tcp_flags = TCP_SYN } },
+	[LB_REDIRECT_GUE] = { FRONT, LB, NULL, { TO(91) } },
+	[LB_TX_GUE] = { FRONT, LB, NULL, { TO(92), .payload = 9 } },
+	[LB_TX_TOO_BIG] = { FRONT, LB, "ipip", { TO(89), .payload = 1460 } },
+	[LB_DROP_TOO_BIG] = { FRONT, LB, "ipip", { TO(89), .payload = 1460, .dst_mac = MANY } },
+	[LB_PASS_ENCAP_FRAGMENT] = { FRONT, LB, NULL, { TO(89), .payload = 1460,
+							.patch = { PATCH_IP, 6, 0 } },
+				     .only_ipv4 = true },
+	[LB_TX_PMTU] = { FRONT, LB, NULL, { TO(89), .payload = 1380 }, .told = true },
+	[LB_REDIRECT_PMTU] = { FRONT, LB, NULL, { .src = CLIENT_BACK, .dst = VIP, .dport = 89,
+						  .payload = 1380 }, .told = true },
 };
-
-static struct ground *ground;
 
 /* ---- everything that is counted ------------------------------------------------------------- */
 
@@ -126,12 +156,13 @@ static void spec_build(const struct spec *words, bool ipv6, struct frame *ret_fr
 static bool is_forward(enum lb_verdict verdict)
 {
 	return verdict == LB_REDIRECT_NAT || verdict == LB_REDIRECT_DSR || verdict == LB_TX_NAT ||
-	       verdict == LB_TX_DSR;
+	       verdict == LB_TX_DSR || verdict == LB_REDIRECT_IPIP || verdict == LB_TX_IPIP ||
+	       verdict == LB_REDIRECT_GUE || verdict == LB_TX_GUE;
 }
 
 /* What was counted for `frame` is `before` and one packet more in the places that it belongs to. */
 static void assert_counted(const struct counts *before, const struct row *row,
-			   const struct frame *frame, const struct outcome *outcome)
+			   const struct outcome *outcome)
 {
 	struct counts expected = *before, after;
 	enum lb_verdict verdict = outcome->verdict;
@@ -143,12 +174,25 @@ static void assert_counted(const struct counts *before, const struct row *row,
 		struct lb_counters *counters = &expected.backends[outcome->backend];
 
 		counters->packets++;
-		counters->bytes += frame->size;
+		counters->bytes += outcome->out.size; /* as sent */
 		counters->new_flows += row->spec.tcp_flags == TCP_SYN;
 		counters->transmitted += verdict_action(verdict) == LB_TX;
 	}
 	counts_read(&after);
 	assert_memory_equal(&after, &expected, sizeof(after));
+}
+
+/* In the place of a packet, what a router says of the outer one that lb makes of it. */
+static void router_tell(bool ipv6, struct frame *frame)
+{
+	const struct spec words = { .ipv6 = ipv6, .src = ROUTER,
+				    .dst = { "192.0.2.1", "2001:db8:2::1" } };
+	const struct icmp_words says = too_big_words(ipv6, 1300);
+	struct outcome outcome;
+
+	ground_run(ground, LB, FRONT, frame, &outcome);
+	assert_verdict(outcome.verdict, LB_REDIRECT_IPIP);
+	icmp_build(&words, &says, outcome.out.bytes + 14, 500, frame);
 }
 
 static void verdict_run(enum lb_verdict verdict, bool ipv6)
@@ -159,10 +203,13 @@ static void verdict_run(enum lb_verdict verdict, bool ipv6)
 	struct frame frame;
 
 	spec_build(&row->spec, ipv6, &frame);
+	if (row->told)
+		router_tell(ipv6, &frame);
+	rations_fill();
 	counts_read(&before);
 	ground_run(ground, row->program, row->in, &frame, &outcome);
 	assert_verdict(outcome.verdict, verdict);
-	assert_counted(&before, row, &frame, &outcome);
+	assert_counted(&before, row, &outcome);
 }
 
 static void test_verdict(void **state)
@@ -257,20 +304,6 @@ static void test_what_a_removed_backend_counted_stays_in_the_verdicts(void **sta
 	assert_int_equal(counters.transmitted, 0);
 }
 
-static int ground_up(void **state)
-{
-	(void)state;
-	ground = ground_open(config, hops);
-	return 0;
-}
-
-static int ground_down(void **state)
-{
-	(void)state;
-	ground_close(ground);
-	return 0;
-}
-
 int main(void)
 {
 	for (int verdict = 0; verdict < LB_VERDICT_COUNT; verdict++)
@@ -280,5 +313,5 @@ int main(void)
 	trial_add("counters are sums over CPUs", ONCE, test_counters_are_sums_over_cpus, NULL);
 	trial_add("what a removed backend counted stays in the verdicts", ONCE,
 		  test_what_a_removed_backend_counted_stays_in_the_verdicts, NULL);
-	return trials_run(ground_up, ground_down);
+	return trials_run_over(config, hops);
 }

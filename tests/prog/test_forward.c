@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tests/prog/trials.h"
+#include "tests/prog/words.h"
 
 #define VIP		((struct host){ "203.0.113.10", "2001:db8::10" })
 #define VIP_ANY		((struct host){ "203.0.113.11", "2001:db8::11" })
@@ -81,6 +81,12 @@ static const struct row rows[] = {
 	{ "a payload of one byte", ALL, "nat", LB_REDIRECT_NAT, { .dport = 80, .payload = 1 } },
 	{ "a payload of odd length", ALL, "far", LB_REDIRECT_NAT, { .dport = 82, .payload = 333 } },
 	{ "a full frame", ALL, "nat", LB_REDIRECT_NAT, { .dport = 80, .payload = 1440 } },
+	{ "a jumbo frame in several buffers, translated", ALL, "nat", LB_REDIRECT_NAT,
+	  { .dport = 80, .payload = 8900 } },
+	{ "a jumbo frame in several buffers to another host", ALL, "dsrfar", LB_REDIRECT_DSR,
+	  { .dport = 85, .payload = 8901 } },
+	{ "a jumbo frame behind two tags", ALL, "nat", LB_REDIRECT_NAT,
+	  { .dport = 80, .payload = 8900, .tags = { { 0x88a8, 5 }, { 0x8100, 7 } } } },
 	{ "a short frame padded by Ethernet keeps its padding", ALL, "nat", LB_REDIRECT_NAT,
 	  { .dport = 80, .payload = 1, .padding = 17 } },
 	{ "padding behind a packet for dsr", ALL, "dsrfar", LB_REDIRECT_DSR,
@@ -111,6 +117,27 @@ static const struct row rows[] = {
 	  { .dst = VIP_ANY, .dport = 9001 } },
 	{ "an exact port beats range and any", ALL, "anyexact", LB_REDIRECT_NAT,
 	  { .dst = VIP_ANY, .dport = 9005 } },
+	{ "an 802.1Q tag is kept", ALL, "nat", LB_REDIRECT_NAT,
+	  { .dport = 80, .payload = 100, .tags = { { 0x8100, 0x6005 } } } },
+	{ "an 802.1ad tag is kept", ALL, "dsr", LB_REDIRECT_DSR,
+	  { .dport = 84, .payload = 3, .tags = { { 0x88a8, 5 } } } },
+	{ "two tags are kept, out by the port it came in", ALL, "turn", LB_TX_NAT,
+	  { .dport = 83, .payload = 100, .tags = { { 0x88a8, 5 }, { 0x8100, 7 } } } },
+	{ "a tagged packet to another host: the TTL goes down", ALL, "dsrfar", LB_REDIRECT_DSR,
+	  { .dport = 85, .tags = { { 0x8100, 5 } } } },
+	{ "a tagged SYN with options", TCP_ONLY, "far", LB_REDIRECT_NAT,
+	  { .dport = 82, .tags = { { 0x8100, 5 } }, .tcp_flags = TCP_SYN, .tcp_options = 10 } },
+	{ "a tagged short frame padded by Ethernet", ALL, "nat", LB_REDIRECT_NAT,
+	  { .dport = 80, .tags = { { 0x8100, 5 } }, .padding = 17 } },
+	{ "a hop-by-hop header", IPV6_ONLY, "nat", LB_REDIRECT_NAT,
+	  { .dport = 80, .payload = 100, .extended = true, .extension = IPPROTO_HOPOPTS } },
+	{ "a routing header without segments left", IPV6_ONLY, "far", LB_REDIRECT_NAT,
+	  { .dport = 82, .payload = 9, .extended = true, .extension = IPPROTO_ROUTING } },
+	{ "six headers of destination options", IPV6_ONLY, "dsrfar", LB_REDIRECT_DSR,
+	  { .dport = 85, .extended = true, .extension = IPPROTO_DSTOPTS, .more = 5 } },
+	{ "an extension header behind two tags", IPV6_ONLY, "nat", LB_REDIRECT_NAT,
+	  { .dport = 80, .extended = true, .extension = IPPROTO_DSTOPTS,
+	    .tags = { { 0x88a8, 5 }, { 0x8100, 7 } } } },
 	{ "a source port of 0", ALL, "nat", LB_REDIRECT_NAT, { .sport = PORT_0, .dport = 80 } },
 	{ "a UDP datagram shorter than its IP packet", UDP_ONLY, "dsr", LB_REDIRECT_DSR,
 	  { .dport = 84, .payload = 8, .no_checksum = true, .patch = { PATCH_L4, 4, 12 } } },
@@ -123,56 +150,7 @@ static const struct row zero_rows[] = {
 	  { .dport = 81, .payload = 32 } },
 };
 
-static struct ground *ground;
-
 /* ---- what must come out --------------------------------------------------------------------- */
-
-static void backend_name(const char *service, const struct trial *trial, char *name)
-{
-	snprintf(name, 2 * LB_NAME_MAX, "%s-%s/a", service, trial->udp ? "udp" : "tcp");
-}
-
-static void spec_complete(const struct spec *words, const struct trial *trial,
-			  struct spec *ret_spec)
-{
-	*ret_spec = *words;
-	ret_spec->ipv6 = trial->ipv6;
-	ret_spec->protocol = trial->udp ? IPPROTO_UDP : IPPROTO_TCP;
-	ret_spec->src = CLIENT;
-	if (!words->dst.ipv4)
-		ret_spec->dst = VIP;
-}
-
-/* The words of a packet after it was sent to `backend`; `text` holds its address. */
-static void spec_at_backend(const struct spec *in, const struct backend *backend, char *text,
-			    struct spec *ret_out)
-{
-	*ret_out = *in;
-	if (backend->identity.forward == LB_FORWARD_NAT) {
-		addr_format(&backend->identity.address, text);
-		ret_out->dst = (struct host){ text, text };
-		if (backend->identity.port)
-			ret_out->dport = backend->identity.port;
-	}
-	if (!backend->hop.local)
-		ret_out->ttl = (in->ttl ? in->ttl : 64) - 1;
-	memcpy(ret_out->dst_mac, backend->hop.dst_mac, 6);
-	memcpy(ret_out->src_mac, backend->hop.src_mac, 6);
-}
-
-static void assert_forwarded(const struct spec *in, const struct spec *out, const char *name,
-			     enum lb_verdict verdict)
-{
-	struct frame frame, expected;
-	struct outcome outcome;
-
-	frame_build(in, &frame);
-	frame_build(out, &expected);
-	ground_run(ground, LB, FRONT, &frame, &outcome);
-	assert_verdict(outcome.verdict, verdict);
-	assert_string_equal(outcome.name, name);
-	assert_frame(&outcome.out, &expected);
-}
 
 static void test_row(void **state)
 {
@@ -181,7 +159,7 @@ static void test_row(void **state)
 	char name[2 * LB_NAME_MAX], text[ADDR_TEXT_MAX];
 	struct spec in, out;
 
-	spec_complete(&row->spec, trial, &in);
+	spec_complete(&row->spec, trial, VIP, &in);
 	backend_name(row->service, trial, name);
 	spec_at_backend(&in, ground_backend(ground, name, trial->ipv6), text, &out);
 	assert_forwarded(&in, &out, name, row->verdict);
@@ -197,7 +175,7 @@ static void test_checksum_that_comes_out_as_0(void **state)
 	struct spec in, out;
 	struct frame frame;
 
-	spec_complete(&row->spec, trial, &in);
+	spec_complete(&row->spec, trial, VIP, &in);
 	backend_name(row->service, trial, name);
 	spec_at_backend(&in, ground_backend(ground, name, trial->ipv6), text, &out);
 	frame_build(&out, &frame);
@@ -217,24 +195,10 @@ static void test_checksums_are_right_whatever_the_payload(void **state)
 	for (uint32_t word = 0; word < 0x10000; word += 251) {
 		words.word = word;
 		words.ttl = 2 + word % 254;
-		spec_complete(&words, trial, &in);
+		spec_complete(&words, trial, VIP, &in);
 		spec_at_backend(&in, ground_backend(ground, name, trial->ipv6), text, &out);
 		assert_forwarded(&in, &out, name, LB_REDIRECT_NAT);
 	}
-}
-
-static int ground_up(void **state)
-{
-	(void)state;
-	ground = ground_open(config, hops);
-	return 0;
-}
-
-static int ground_down(void **state)
-{
-	(void)state;
-	ground_close(ground);
-	return 0;
 }
 
 int main(void)
@@ -246,5 +210,5 @@ int main(void)
 			  test_checksum_that_comes_out_as_0, &zero_rows[i]);
 	trial_add("checksums are right whatever the payload", ALL,
 		  test_checksums_are_right_whatever_the_payload, NULL);
-	return trials_run(ground_up, ground_down);
+	return trials_run_over(config, hops);
 }

@@ -50,7 +50,6 @@ static const struct row rows[] = {
 	{ "several segments in one, and the port stays", TCP_ONLY, 81, 81, 1901, true, 500 },
 };
 
-static struct ground *ground;
 static int container = -1, router = -1;	/* packet sockets on the far ends */
 
 /* ---- the wire ------------------------------------------------------------------------------- */

@@ -73,10 +73,15 @@ static const struct row rows[] = {
 	  { .dst = VIP, .dport = 80, .patch = { PATCH_ETHERNET, 12, 0x88cc } } },
 	{ "802.3 by length", TCP4, LB_PASS_NOT_IP,
 	  { .dst = VIP, .dport = 80, .patch = { PATCH_ETHERNET, 12, 46 } } },
-	{ "an 802.1Q tag", ALL, LB_PASS_NOT_IP,
+	{ "three tags", ALL, LB_PASS_NOT_IP,
+	  { .dst = VIP, .dport = 80, .tags = { { 0x88a8, 5 }, { 0x8100, 6 } },
+	    .patch = { PATCH_ETHERNET, 20, 0x8100 } } },
+	{ "a tagged packet for another port of a vip", ALL, LB_PASS_NOT_SERVICE,
+	  { .dst = VIP, .dport = 22, .tags = { { 0x8100, 5 } } } },
+	{ "a tagged packet for another address", ALL, LB_PASS_NOT_SERVICE,
+	  { .dst = OTHER, .dport = 80, .tags = { { 0x8100, 5 } } } },
+	{ "a tag without anything behind it", TCP4, LB_PASS_NOT_IP,
 	  { .dst = VIP, .dport = 80, .patch = { PATCH_ETHERNET, 12, 0x8100 } } },
-	{ "an 802.1ad tag", ALL, LB_PASS_NOT_IP,
-	  { .dst = VIP, .dport = 80, .patch = { PATCH_ETHERNET, 12, 0x88a8 } } },
 
 	{ "ICMP to a vip", TCP4, LB_PASS_PROTOCOL,
 	  { .dst = VIP, .protocol = IPPROTO_ICMP, .payload = 64 } },
@@ -97,20 +102,18 @@ static const struct row rows[] = {
 	{ "IPv6 with nothing behind it", TCP6, LB_PASS_PROTOCOL,
 	  { .dst = VIP, .protocol = NO_NEXT } },
 
-	{ "the first fragment to a vip", ALL, LB_DROP_FRAGMENT,
-	  { .dst = VIP, .dport = 80, .payload = 600, .fragment = FRAGMENT_FIRST } },
-	{ "a fragment in the middle to a vip", ALL, LB_DROP_FRAGMENT,
+	{ "a fragment in the middle to a vip, whose first was not seen", ALL, LB_DROP_FRAGMENT,
 	  { .dst = VIP, .payload = 600, .fragment = FRAGMENT_MIDDLE } },
-	{ "the last fragment to a vip", ALL, LB_DROP_FRAGMENT,
+	{ "the last fragment to a vip, whose first was not seen", ALL, LB_DROP_FRAGMENT,
 	  { .dst = VIP, .payload = 600, .fragment = FRAGMENT_LAST } },
 	{ "the last fragment, of one byte", ALL, LB_DROP_FRAGMENT,
 	  { .dst = VIP, .payload = 1, .fragment = FRAGMENT_LAST } },
-	{ "a fragment to a vip of any port", ALL, LB_DROP_FRAGMENT,
+	{ "a fragment to a vip of any port, whose first was not seen", ALL, LB_DROP_FRAGMENT,
 	  { .dst = VIP_ANY, .payload = 600, .fragment = FRAGMENT_MIDDLE } },
-	{ "the first fragment to another port of a vip", ALL, LB_DROP_FRAGMENT,
+	{ "the first fragment to another port of a vip", ALL, LB_PASS_NOT_SERVICE,
 	  { .dst = VIP, .dport = 22, .payload = 600, .fragment = FRAGMENT_FIRST } },
-	{ "a fragment that hides an extension, to a vip", TCP6, LB_DROP_FRAGMENT,
-	  { .dst = VIP, .protocol = IPPROTO_DSTOPTS, .payload = 64, .fragment = FRAGMENT_FIRST } },
+	{ "a fragment that hides an extension, to a vip", TCP6, LB_DROP_IPV6_EXTENSION,
+	  { .dst = VIP, .protocol = IPPROTO_ROUTING, .payload = 64, .fragment = FRAGMENT_FIRST } },
 	{ "the first fragment to another address", ALL, LB_PASS_NOT_SERVICE,
 	  { .dst = OTHER, .dport = 80, .payload = 600, .fragment = FRAGMENT_FIRST } },
 	{ "the last fragment to another address", ALL, LB_PASS_NOT_SERVICE,
@@ -122,12 +125,14 @@ static const struct row rows[] = {
 	  { .dst = VIP, .dport = 80, .ip_options = 10 } },
 	{ "IPv4 options to another address", IPV4_ONLY, LB_PASS_NOT_SERVICE,
 	  { .dst = OTHER, .dport = 80, .ip_options = 1 } },
-	{ "a hop-by-hop header to a vip", IPV6_ONLY, LB_DROP_IPV6_EXTENSION,
-	  { .dst = VIP, .dport = 80, .extended = true, .extension = IPPROTO_HOPOPTS } },
-	{ "a routing header to a vip", IPV6_ONLY, LB_DROP_IPV6_EXTENSION,
-	  { .dst = VIP, .dport = 80, .extended = true, .extension = IPPROTO_ROUTING } },
-	{ "destination options to a vip", IPV6_ONLY, LB_DROP_IPV6_EXTENSION,
-	  { .dst = VIP, .dport = 80, .extended = true, .extension = IPPROTO_DSTOPTS } },
+	{ "a routing header with segments left", IPV6_ONLY, LB_DROP_IPV6_EXTENSION,
+	  { .dst = VIP, .dport = 80, .extended = true, .extension = IPPROTO_ROUTING,
+	    .patch = { PATCH_IP, 42, 0x0001 } } },
+	{ "seven extension headers", IPV6_ONLY, LB_DROP_IPV6_EXTENSION,
+	  { .dst = VIP, .dport = 80, .extended = true, .extension = IPPROTO_DSTOPTS, .more = 6 } },
+	{ "an extension header of 264 bytes", IPV6_ONLY, LB_DROP_IPV6_EXTENSION,
+	  { .dst = VIP, .dport = 80, .extended = true, .extension = IPPROTO_DSTOPTS, .more = 1,
+	    .payload = 300, .patch = { PATCH_IP, 40, IPPROTO_DSTOPTS << 8 | 32 } } },
 	{ "destination options to another address", IPV6_ONLY, LB_PASS_NOT_SERVICE,
 	  { .dst = OTHER, .dport = 80, .extended = true, .extension = IPPROTO_DSTOPTS } },
 
@@ -184,8 +189,6 @@ static const struct row rows[] = {
 	{ "the only backend has no next hop", ALL, LB_DROP_NO_BACKEND,
 	  { .dst = VIP, .dport = 94 } },
 };
-
-static struct ground *ground;
 
 static void spec_complete(const struct spec *words, const struct trial *trial,
 			  struct spec *ret_spec)
@@ -262,9 +265,9 @@ static const struct row cut_rows[] = {
 	  { .dst = VIP_ANY, .dport = 5, .payload = 5 } },
 	{ "options, cut short anywhere", IPV4_ONLY, LB_DROP_IPV4_OPTIONS,
 	  { .dst = VIP, .dport = 80, .ip_options = 4 } },
-	{ "an extension, cut short anywhere", IPV6_ONLY, LB_DROP_IPV6_EXTENSION,
+	{ "an extension, cut short anywhere", IPV6_ONLY, LB_DROP_TRUNCATED,
 	  { .dst = VIP, .dport = 80, .extended = true, .extension = IPPROTO_DSTOPTS } },
-	{ "a fragment, cut short anywhere", ALL, LB_DROP_FRAGMENT,
+	{ "a fragment, cut short anywhere", ALL, LB_DROP_TRUNCATED,
 	  { .dst = VIP, .dport = 80, .payload = 5, .fragment = FRAGMENT_FIRST } },
 };
 
@@ -292,20 +295,6 @@ static void test_cut_short(void **state)
 	}
 }
 
-static int ground_up(void **state)
-{
-	(void)state;
-	ground = ground_open(config, hops);
-	return 0;
-}
-
-static int ground_down(void **state)
-{
-	(void)state;
-	ground_close(ground);
-	return 0;
-}
-
 int main(void)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
@@ -314,5 +303,5 @@ int main(void)
 		trial_add(cut_rows[i].sentence, cut_rows[i].kinds, test_cut_short, &cut_rows[i]);
 	trial_add("the next hop is not known", ALL, test_next_hop_is_not_known, NULL);
 	trial_add("the device is gone", ALL, test_device_is_gone, NULL);
-	return trials_run(ground_up, ground_down);
+	return trials_run_over(config, hops);
 }

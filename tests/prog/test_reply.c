@@ -114,10 +114,15 @@ static const struct row lb_rows[] = {
 	  { .src = NEAR, .sport = 8080, .dst = CLIENT }, "near", 0 },
 	{ "from a dsr backend, which answers by itself", ALL, FRONT, LB_PASS_NOT_SERVICE,
 	  { .src = DSR, .sport = 85, .dst = CLIENT }, NULL, 0 },
-	{ "a reply's fragment is for tc", ALL, FRONT, LB_PASS_NOT_SERVICE,
-	  { .src = FAR, .sport = 8080, .dst = CLIENT, .payload = 600, .fragment = FRAGMENT_FIRST },
-	  NULL, 0 },
-	{ "a reply with IPv4 options", IPV4_ONLY, FRONT, LB_PASS_NOT_SERVICE,
+	{ "a reply's later fragment, whose first was not seen, is for tc", ALL, FRONT,
+	  LB_PASS_NOT_SERVICE,
+	  { .src = FAR, .dst = CLIENT, .payload = 600, .fragment = FRAGMENT_MIDDLE }, NULL, 0 },
+	{ "a tagged reply is for tc, which knows the VLANs", ALL, FRONT, LB_PASS_REPLY_SLOW,
+	  { .src = FAR, .sport = 8080, .dst = CLIENT, .tags = { { 0x8100, 7 } } }, "far", 0 },
+	{ "a reply with an extension header", IPV6_ONLY, FRONT, LB_TX_REPLY,
+	  { .src = FAR, .sport = 8080, .dst = CLIENT, .extended = true,
+	    .extension = IPPROTO_DSTOPTS }, "far", FRONT },
+	{ "a reply with IPv4 options is for tc", IPV4_ONLY, FRONT, LB_PASS_NOT_SERVICE,
 	  { .src = FAR, .sport = 8080, .dst = CLIENT, .ip_options = 1 }, NULL, 0 },
 };
 
@@ -166,17 +171,29 @@ static const struct row tc_rows[] = {
 	  { .src = NEAR, .sport = 8080, .dst = CLIENT_UNREACHABLE }, "near", 0 },
 	{ "a reply where forwarding is off", ALL, QUIET, LB_DROP_REPLY_FORWARDING,
 	  { .src = NEAR, .sport = 8080, .dst = CLIENT }, "near", 0 },
-	{ "the first fragment of a reply", ALL, BACK, LB_DROP_REPLY_FRAGMENT,
-	  { .src = NEAR, .sport = 8080, .dst = CLIENT, .payload = 600, .fragment = FRAGMENT_FIRST },
-	  "near", 0 },
-	{ "a fragment in the middle of a reply", ALL, BACK, LB_DROP_REPLY_FRAGMENT,
-	  { .src = NEAR, .dst = CLIENT, .payload = 600, .fragment = FRAGMENT_MIDDLE }, "near", 0 },
-	{ "the last fragment of a reply", ALL, BACK, LB_DROP_REPLY_FRAGMENT,
-	  { .src = KEEP, .dst = CLIENT, .payload = 600, .fragment = FRAGMENT_LAST }, "keep", 0 },
+	{ "a fragment in the middle of a reply, whose first was not seen", ALL, BACK,
+	  LB_DROP_REPLY_FRAGMENT,
+	  { .src = NEAR, .dst = CLIENT, .payload = 600, .fragment = FRAGMENT_MIDDLE }, NULL, 0 },
+	{ "the last fragment of a reply, whose first was not seen", ALL, BACK,
+	  LB_DROP_REPLY_FRAGMENT,
+	  { .src = KEEP, .dst = CLIENT, .payload = 600, .fragment = FRAGMENT_LAST }, NULL, 0 },
 	{ "another host's fragment, handed on by lb", ALL, FRONT, LB_DROP_REPLY_FRAGMENT,
-	  { .src = FAR, .dst = CLIENT, .payload = 600, .fragment = FRAGMENT_LAST }, "far", 0 },
+	  { .src = FAR, .dst = CLIENT, .payload = 600, .fragment = FRAGMENT_LAST }, NULL, 0 },
+	{ "a container's IPv4 options", IPV4_ONLY, BACK, LB_REDIRECT_REPLY,
+	  { .src = NEAR, .sport = 8080, .dst = CLIENT, .ip_options = 2, .payload = 33 }, "near",
+	  0 },
+	{ "as many IPv4 options as there can be", IPV4_ONLY, BACK, LB_REDIRECT_REPLY,
+	  { .src = KEEP, .sport = 81, .dst = CLIENT, .ip_options = 10, .payload = 33 }, "keep",
+	  0 },
+	{ "a container's extension header", IPV6_ONLY, BACK, LB_REDIRECT_REPLY,
+	  { .src = NEAR, .sport = 8080, .dst = CLIENT, .extended = true,
+	    .extension = IPPROTO_DSTOPTS, .payload = 33 }, "near", 0 },
+	{ "six extension headers of another host's reply, handed on by lb", IPV6_ONLY, FRONT,
+	  LB_REDIRECT_REPLY,
+	  { .src = FAR, .sport = 8080, .dst = CLIENT, .extended = true, .more = 5,
+	    .extension = IPPROTO_DSTOPTS, .payload = 33 }, "far", 0 },
 
-	{ "a fragment to this host", ALL, BACK, LB_PASS_REPLY_DIRECT,
+	{ "a fragment to this host", ALL, BACK, LB_PASS_NOT_REPLY,
 	  { .src = NEAR, .dst = HOST, .payload = 600, .fragment = FRAGMENT_LAST }, NULL, 0 },
 	{ "a fragment of a protocol that the backend is not balanced for", UDP_ONLY, BACK,
 	  LB_PASS_NOT_REPLY,
@@ -201,19 +218,13 @@ static const struct row tc_rows[] = {
 	  { .src = DSR, .sport = 85, .dst = CLIENT }, NULL, 0 },
 	{ "a packet for a service is not lb_reply's", ALL, FRONT, LB_PASS_NOT_REPLY,
 	  { .src = CLIENT, .dst = VIP, .dport = 80 }, NULL, 0 },
-	{ "a container's IPv4 options", IPV4_ONLY, BACK, LB_PASS_NOT_REPLY,
-	  { .src = NEAR, .sport = 8080, .dst = CLIENT, .ip_options = 2 }, NULL, 0 },
-	{ "a container's extension header", IPV6_ONLY, BACK, LB_PASS_NOT_REPLY,
-	  { .src = NEAR, .sport = 8080, .dst = CLIENT, .extended = true }, NULL, 0 },
 	{ "ARP from a container", TCP4, BACK, LB_PASS_NOT_IP,
 	  { .src = NEAR, .dst = CLIENT, .patch = { PATCH_ETHERNET, 12, 0x0806 } }, NULL, 0 },
-	{ "ICMP from a container", TCP4, BACK, LB_PASS_PROTOCOL,
+	{ "ICMP from a container that quotes nothing", TCP4, BACK, LB_PASS_NOT_REPLY,
 	  { .src = NEAR, .dst = CLIENT, .protocol = IPPROTO_ICMP, .payload = 64 }, NULL, 0 },
-	{ "ICMPv6 from a container", TCP6, BACK, LB_PASS_PROTOCOL,
+	{ "ICMPv6 from a container that quotes nothing", TCP6, BACK, LB_PASS_NOT_REPLY,
 	  { .src = NEAR, .dst = CLIENT, .protocol = IPPROTO_ICMPV6, .payload = 64 }, NULL, 0 },
 };
-
-static struct ground *ground;
 
 /* ---- what must come out --------------------------------------------------------------------- */
 
@@ -334,20 +345,6 @@ static void test_cut_short(void **state)
 	}
 }
 
-static int ground_up(void **state)
-{
-	(void)state;
-	ground = ground_open(config, hops);
-	return 0;
-}
-
-static int ground_down(void **state)
-{
-	(void)state;
-	ground_close(ground);
-	return 0;
-}
-
 int main(void)
 {
 	static const struct row zero_rows[] = {
@@ -368,5 +365,5 @@ int main(void)
 		trial_add(zero_rows[i].sentence, zero_rows[i].kinds,
 			  test_checksum_that_comes_out_as_0, &zero_rows[i]);
 	trial_add("a reply cut short anywhere", ALL, test_cut_short, NULL);
-	return trials_run(ground_up, ground_down);
+	return trials_run_over(config, hops);
 }

@@ -24,7 +24,7 @@
 
 #define VIP ((struct host){ "203.0.113.10", "2001:db8::10" })
 
-static struct ground *ground, *other_seed;
+static struct ground *other_seed;
 static uint32_t flows = 100000; /* of a population; $FLOWS where that takes too long */
 
 /* ---- flows ---------------------------------------------------------------------------------- */

@@ -37,6 +37,34 @@ void trial_add(const char *sentence, enum kinds kinds, CMUnitTestFunction run, c
 		trial_append("", sentence, run, (struct trial){ .row = row });
 }
 
+struct ground *ground;
+
+static struct {
+	const char *config;
+	const struct ground_hop *hops;
+} over;
+
+static int ground_up(void **state)
+{
+	(void)state;
+	ground = ground_open(over.config, over.hops);
+	return 0;
+}
+
+static int ground_down(void **state)
+{
+	(void)state;
+	ground_close(ground);
+	return 0;
+}
+
+int trials_run_over(const char *config, const struct ground_hop *hops)
+{
+	over.config = config;
+	over.hops = hops;
+	return trials_run(ground_up, ground_down);
+}
+
 /* cmocka's macro takes arrays of a fixed size only; this is what it calls. */
 int trials_run(CMFixtureFunction up, CMFixtureFunction down)
 {

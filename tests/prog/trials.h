@@ -32,4 +32,8 @@ void trial_add(const char *sentence, enum kinds kinds, CMUnitTestFunction run, c
 /* Enters the world and runs all that was added; returns main()'s status. */
 int trials_run(CMFixtureFunction up, CMFixtureFunction down);
 
+/* The same over one ground, made from `config` (fixture.h). */
+extern struct ground *ground;
+int trials_run_over(const char *config, const struct ground_hop *hops);
+
 #endif

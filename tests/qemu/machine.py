@@ -16,8 +16,8 @@ ROOT = HERE.parents[1]
 BUILD = ROOT / "build"
 OTHER = BUILD / "other" / "build"  # the same lbd with other programs
 QEMU = "qemu-system-x86_64"
-MODULES = ("veth", "sch_ingress", "cls_bpf")
-BOOT_TIMEOUT_S = 200
+MODULES = ("veth", "8021q", "sch_ingress", "cls_bpf")
+BOOT_TIMEOUT_S = 400
 
 # Programs of the system that the guest uses, and what libxdp opens by itself.
 TOOLS = ("ip", "ethtool", "bpftool", "curl")
@@ -89,6 +89,12 @@ def program_tests():
     return sorted(path.stem for path in (ROOT / "tests" / "prog").glob("test_*.c"))
 
 
+def objects():
+    """The BPF objects that the guest loads: all of them, of both builds."""
+    names = sorted(path.name.removesuffix(".bpf.c") for path in (ROOT / "xdp").glob("*.bpf.c"))
+    return [build + name for build in ("", "other/") for name in names]
+
+
 def guest_programs_build(folder):
     """The other XDP program, its loader, and the stream: only the guest needs them."""
     include = f"/usr/include/{os.uname().machine}-linux-gnu"
@@ -109,12 +115,14 @@ def initramfs_make(scratch, kernel):
         root.add_program(which(tool), f"/usr/sbin/{tool}")
     for path in modules + glob.glob(DISPATCHER):
         root.add(path)
-    for name in ("init", "world", "dispatcher", "lb.conf"):
-        root.add(HERE / "guest" / name, "/init" if name == "init" else f"/guest/{name}")
-    (root.folder / "guest/modules").write_text("".join(f"{path}\n" for path in modules))
-    for name in ("lb", "reply", "losses"):
-        root.add(BUILD / "xdp" / f"{name}.bpf.o", f"/guest/{name}.bpf.o")
-        root.add(OTHER / "xdp" / f"{name}.bpf.o", f"/guest/other/{name}.bpf.o")
+    for name in ("daemon", "world", "dispatcher", "lb.conf", "ways_world", "ways", "ways.conf"):
+        root.add(HERE / "guest" / name, f"/guest/{name}")
+    root.add(HERE / "guest/init", "/init")
+    for name, lines in (("modules", modules), ("objects", objects())):
+        (root.folder / "guest" / name).write_text("".join(f"{line}\n" for line in lines))
+    for name in objects():
+        root.add((OTHER if name.startswith("other/") else BUILD) / "xdp" /
+                 f"{pathlib.Path(name).name}.bpf.o", f"/guest/{name}.bpf.o")
     for name in ("lbd", "lbctl"):
         root.add_program(BUILD / name, f"/guest/{name}")
     root.add_program(OTHER / "lbd", "/guest/other/lbd")

@@ -5,7 +5,7 @@ the kernel of a development machine may refuse."""
 
 import pytest
 
-from machine import boot, program_tests, skip_without_machine
+from machine import boot, objects, program_tests, skip_without_machine
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +19,7 @@ def test_the_guest_runs_6_1_and_comes_to_its_end(guest):
     assert guest.came_to_its_end(), guest.text[-4000:]
 
 
-@pytest.mark.parametrize("name", ["lb", "reply", "losses", "other/lb", "other/reply",
-                                  "other/losses"])
+@pytest.mark.parametrize("name", objects())
 def test_object_loads(guest, name):
     guest.assert_ok(f"load {name}")
 
@@ -43,4 +42,20 @@ def test_program_tests_hold(guest, name):
     "lbd stays when another program comes and goes",
 ])
 def test_dispatcher(guest, step):
+    guest.assert_ok(step)
+
+
+@pytest.mark.parametrize("step", [
+    "world of VLANs and tunnels",
+    "decap attaches",
+    "lbd sees VLANs and tunnels",
+    "a tagged client reaches an untagged container",
+    "a tagged client reaches a container in another VLAN",
+    "a tagged client reaches a host in another VLAN of the front",
+    "an ipip backend answers",
+    "a gue backend answers",
+    "explain names the backend",
+    "a capture has both halves",
+])
+def test_ways(guest, step):
     guest.assert_ok(step)

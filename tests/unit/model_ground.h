@@ -58,11 +58,11 @@ static struct net_address world_addresses[3];
 static inline void world_view(struct world *world)
 {
 	world_addresses[0] = (struct net_address){ ETH0, addr_of("192.0.2.1"),
-						   prefix_of("192.0.2.0/24") };
+						   prefix_of("192.0.2.0/24"), true };
 	world_addresses[1] = (struct net_address){ BR0, addr_of("10.1.0.1"),
-						   prefix_of("10.1.0.0/24") };
+						   prefix_of("10.1.0.0/24"), true };
 	world_addresses[2] = (struct net_address){ BR0, addr_of("fd00::1"),
-						   prefix_of("fd00::/64") };
+						   prefix_of("fd00::/64"), true };
 	world->view = (struct net_view){ .links = world_links, .link_count = ROWS(world_links),
 					 .addresses = world_addresses,
 					 .address_count = ROWS(world_addresses) };
@@ -71,7 +71,9 @@ static inline void world_view(struct world *world)
 static inline void hop_local(struct row_hop *hop, unsigned int number, const struct addr *address)
 {
 	*hop = (struct row_hop){ .known = true, .hop = { .ifindex = VETH + number, .via = BR0,
-							 .local = true, .neighbour = *address } };
+							 .local = true, .neighbour = *address,
+							 .mtu = 1500, .has_source = true } };
+	hop->hop.source = addr_of(addr_is_ipv4(address) ? "10.1.0.1" : "fd00::1");
 	snprintf(hop->hop.device, sizeof(hop->hop.device), "veth%u", number);
 	hop->hop.dst_mac[5] = number;
 }

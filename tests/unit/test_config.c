@@ -134,7 +134,7 @@ static void every_built_key_reaches_its_field(void **state)
 	assert_true(config->interfaces[2].optional);
 	assert_int_equal(config->interfaces[2].line, 7);
 
-	assert_int_equal(config->service_count, 5);
+	assert_int_equal(config->service_count, 6);
 	assert_string_equal(web->name, "web");
 	assert_int_equal(web->line, 11);
 	assert_int_equal(web->vip_count, 2);
@@ -208,6 +208,26 @@ static void health_and_motion_reach_their_fields(void **state)
 	assert_int_equal(sorry->check.type, CONFIG_CHECK_NONE);
 	/* Nothing can be tried of udp unless it is told how. */
 	assert_int_equal(dns->backends[0].check.type, CONFIG_CHECK_NONE);
+}
+
+static void encapsulation_reaches_its_fields(void **state)
+{
+	_cleanup_config_ struct config *config = loaded("good_everything_built.conf");
+	const struct config_service *far = &config->services[5], *web = &config->services[0];
+
+	(void)state;
+	assert_int_equal(far->hash, CONFIG_HASH_SOURCE);
+	assert_int_equal(far->mss, 1400);
+	assert_true(far->has_encap_source[0] && far->has_encap_source[1]);
+	assert_addr(&far->encap_source[0].addr, "192.0.2.0");
+	assert_int_equal(far->encap_source[0].len, 96 + 28);
+	assert_addr(&far->encap_source[1].addr, "2001:db8:5::");
+	assert_int_equal(far->encap_source[1].len, 124);
+	assert_int_equal(far->backends[0].forward, CONFIG_IPIP);
+	assert_int_equal(far->backends[1].forward, CONFIG_GUE);
+	assert_int_equal(web->hash, CONFIG_HASH_5TUPLE);
+	assert_int_equal(web->mss, 0);
+	assert_false(web->has_encap_source[0] || web->has_encap_source[1]);
 }
 
 static void ports_are_integers_ranges_or_any(void **state)
@@ -478,6 +498,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_built_key_reaches_its_field),
 		cmocka_unit_test(health_and_motion_reach_their_fields),
+		cmocka_unit_test(encapsulation_reaches_its_fields),
 		cmocka_unit_test(ports_are_integers_ranges_or_any),
 		cmocka_unit_test(what_a_file_does_not_say_is_built_in),
 		cmocka_unit_test(the_nearest_that_says_a_key_decides),

@@ -340,7 +340,7 @@ static void the_other_views_show_what_happened(void **state)
 		    "veth-a        17  up                           backends        1,204\n");
 	assert_view(show_verdicts, answer,
 		    "PACKETS  VERDICT        PACKET WAS  BECAUSE\n"
-		    "      3  DROP_FRAGMENT  dropped     a fragment for a virtual address\n"
+		    "      3  DROP_FRAGMENT  dropped     a fragment whose first was not seen\n"
 		    " 12,051  REDIRECT_NAT   sent on     to a backend, destination translated\n"
 		    "      1  NEW                        "
 		    "the daemon knows it, this lbctl does not\n"

@@ -77,8 +77,8 @@ static uint32_t backend_at(const char *address, uint16_t port, uint8_t protocol)
 static void assert_sorted(const struct list *list)
 {
 	for (size_t i = 0; i < list->count; i++)
-		assert_int_equal(list->entries[i].used & ~(LB_ENTRY_TRACK | LB_ENTRY_REJECT),
-				 LB_ENTRY_USED);
+		assert_int_equal(list->entries[i].used & ~(LB_ENTRY_TRACK | LB_ENTRY_REJECT |
+							  LB_ENTRY_UP), LB_ENTRY_USED);
 	for (size_t i = 1; i < list->count; i++)
 		assert_true(entry_compare_keys(&list->entries[i - 1], &list->entries[i]) < 0);
 }
@@ -187,7 +187,7 @@ static void entry_says_whether_clients_are_told(void **state)
 	for (uint16_t port = 8000; port <= 8002; port += 2)
 		assert_int_equal(find(&services, "203.0.113.10", port, IPPROTO_TCP)->used,
 				 LB_ENTRY_USED | LB_ENTRY_TRACK | LB_ENTRY_REJECT);
-	assert_int_equal(find(&services, "203.0.113.10", 0, 0)->used, LB_ENTRY_USED);
+	assert_int_equal(find(&services, "203.0.113.10", 0, 0)->used, LB_ENTRY_USED | LB_ENTRY_UP);
 	entries_end();
 }
 

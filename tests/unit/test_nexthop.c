@@ -12,8 +12,10 @@
 #include <cmocka.h>
 
 #include "lb/watch/nexthop.h"
+#include "xdp/lb_abi.h"
 
-enum { LO = 1, ETH0, BR0, VETH_A, VETH_B, VETH_C, WG0, VETH_DOWN, ETH1, VETH_FRONT, BR1 };
+enum { LO = 1, ETH0, BR0, VETH_A, VETH_B, VETH_C, WG0, VETH_DOWN, ETH1, VETH_FRONT, BR1,
+       ETH0_V7, ETH1_V8, ETH0_V7_V9, BR0_V5 };
 
 #define MAC(last) { 0x02, 0, 0, 0, 0, last }
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -36,6 +38,14 @@ static struct net_link links[] = {
 	{ .ifindex = VETH_FRONT, .name = "veth-f", .kind = NET_VETH, .up = true, .ethernet = true,
 	  .mac = MAC(VETH_FRONT) },
 	{ .ifindex = BR1, .name = "br1", .kind = NET_BRIDGE, .ethernet = true, .mac = MAC(BR1) },
+	{ .ifindex = ETH0_V7, .name = "eth0.7", .kind = NET_VLAN, .up = true, .ethernet = true,
+	  .mac = MAC(ETH0), .parent = ETH0, .vlan = 7 },
+	{ .ifindex = ETH1_V8, .name = "eth1.8", .kind = NET_VLAN, .up = true, .ethernet = true,
+	  .mac = MAC(ETH1), .parent = ETH1, .vlan = 8 },
+	{ .ifindex = ETH0_V7_V9, .name = "eth0.7.9", .kind = NET_VLAN, .up = true,
+	  .ethernet = true, .mac = MAC(ETH0), .parent = ETH0_V7, .vlan = 9 },
+	{ .ifindex = BR0_V5, .name = "br0.5", .kind = NET_VLAN, .up = true, .ethernet = true,
+	  .mac = MAC(BR0), .parent = BR0, .vlan = 5 },
 };
 
 static const struct {
@@ -58,6 +68,10 @@ static const struct {
 	{ ETH0, "192.0.2.9", 0x09, true, false },
 	{ ETH1, "198.51.100.2", 0x12, true, false },
 	{ VETH_FRONT, "203.0.113.2", 0xf2, true, false },
+	{ ETH0_V7, "10.7.0.2", 0x72, true, false },
+	{ ETH1_V8, "10.8.0.2", 0x82, true, false },
+	{ ETH0_V7_V9, "10.9.0.2", 0x92, true, false },
+	{ BR0_V5, "10.5.0.2", 0x52, true, false },
 	{ VETH_C, "192.0.2.50", 0xc5, true, false },	/* where eth0 is asked, not this one */
 };
 
@@ -266,6 +280,129 @@ static void every_row_finds_its_hop_or_its_reason(void **state)
 		check_row(&rows[i], &view);
 }
 
+/* ---- VLANs, sources, MTUs ------------------------------------------------------------------- */
+
+static struct net_neighbour vlan_neighbours[COUNT(neighbours)];
+
+static struct net_view vlan_view(size_t link_count)
+{
+	static struct net_address addresses[3];
+
+	addresses[0] = (struct net_address){ .ifindex = ETH0, .addr = parsed("fe80::9") };
+	addresses[1] = (struct net_address){ .ifindex = ETH0, .addr = parsed("192.0.2.10"),
+					     .global = true };
+	addresses[2] = (struct net_address){ .ifindex = ETH0, .addr = parsed("2001:db8::10"),
+					     .global = true };
+	for (size_t i = 0; i < COUNT(neighbours); i++)
+		vlan_neighbours[i] = (struct net_neighbour){
+			.ifindex = neighbours[i].ifindex, .addr = parsed(neighbours[i].addr),
+			.mac = MAC(neighbours[i].last), .usable = neighbours[i].usable,
+		};
+	return (struct net_view){ .links = links, .link_count = link_count,
+				  .addresses = addresses, .address_count = COUNT(addresses),
+				  .neighbours = vlan_neighbours,
+				  .neighbour_count = COUNT(neighbours),
+				  .fdb = fdb, .fdb_count = COUNT(fdb) };
+}
+
+static const struct vlan_row {
+	const char *sentence, *backend;
+	unsigned int route, front;
+	bool vlans;		/* this host has VLAN interfaces */
+	unsigned int want_ifindex, want_vlan;
+	const char *want_reason;
+} vlan_rows[] = {
+	{ "without VLANs tags mean nothing", "192.0.2.9", ETH0, ETH0, false, ETH0, LB_VLAN_KEEP,
+	  NULL },
+	{ "where a front carries VLANs the rest is untagged", "192.0.2.9", ETH0, ETH0, true, ETH0,
+	  LB_VLAN_NONE, NULL },
+	{ "a container too", "10.2.0.2", VETH_C, ETH0, true, VETH_C, LB_VLAN_NONE, NULL },
+	{ "VLANs that no front carries", "192.0.2.9", ETH0, VETH_FRONT, true, ETH0, LB_VLAN_KEEP,
+	  NULL },
+	{ "by a VLAN of the front", "10.7.0.2", ETH0_V7, ETH0, true, ETH0, 7, NULL },
+	{ "by a VLAN of another card", "10.8.0.2", ETH1_V8, ETH0, true, ETH1, 8, NULL },
+	{ "a VLAN interface that is a front itself, and carries another", "10.7.0.2", ETH0_V7,
+	  ETH0_V7, true, ETH0_V7, LB_VLAN_NONE, NULL },
+	{ "a VLAN in a VLAN", "10.9.0.2", ETH0_V7_V9, ETH0, true, 0, 0,
+	  "eth0.7.9 is a VLAN on the VLAN eth0.7, which XDP cannot send into" },
+	{ "a VLAN of a bridge", "10.5.0.2", BR0_V5, ETH0, true, 0, 0,
+	  "br0.5 is a VLAN on the bridge br0, which XDP cannot send into" },
+};
+
+static void a_vlan_interface_leads_to_its_carrier_with_a_tag(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(vlan_rows); i++) {
+		const struct vlan_row *row = &vlan_rows[i];
+		struct net_view view = vlan_view(row->vlans ? COUNT(links) : ETH0_V7 - 1);
+		struct addr backend = parsed(row->backend);
+		struct net_route route = { .ifindex = row->route };
+		char reason[NEXT_HOP_REASON_MAX];
+		struct next_hop hop;
+
+		print_message("  %s\n", row->sentence);
+		next_hop_find(&view, &backend, &route, 0, NULL, NULL, &row->front, 1, &hop, reason);
+		assert_string_equal(reason, row->want_reason ? row->want_reason : "");
+		assert_int_equal(hop.ifindex, row->want_ifindex);
+		if (row->want_reason)
+			continue;
+		assert_int_equal(hop.vlan, row->want_vlan);
+		assert_int_equal(hop.via, row->route);
+		assert_string_equal(hop.device, links[row->want_ifindex - 1].name);
+	}
+}
+
+static void the_source_is_the_routes_or_the_interfaces(void **state)
+{
+	struct net_view view = vlan_view(COUNT(links));
+	struct addr backend = parsed("192.0.2.9"), route_source = parsed("198.51.100.1");
+	struct addr backend6 = parsed("fe80::1"), first = parsed("192.0.2.10");
+	struct addr first6 = parsed("2001:db8::10");
+	struct net_route route = { .ifindex = ETH0, .has_source = true, .source = route_source };
+	unsigned int front = ETH0;
+	char reason[NEXT_HOP_REASON_MAX];
+	struct next_hop hop;
+
+	(void)state;
+	assert_int_equal(next_hop_find(&view, &backend, &route, 0, NULL, NULL, &front, 1, &hop,
+				       reason), 0);
+	assert_true(hop.has_source && addr_equal(&hop.source, &route_source));
+	route.has_source = false;
+	assert_int_equal(next_hop_find(&view, &backend, &route, 0, NULL, NULL, &front, 1, &hop,
+				       reason), 0);
+	assert_true(hop.has_source && addr_equal(&hop.source, &first));
+	assert_int_equal(next_hop_find(&view, &backend6, &route, 0, NULL, NULL, &front, 1, &hop,
+				       reason), 0);
+	assert_true(hop.has_source && addr_equal(&hop.source, &first6));
+	route.ifindex = VETH_C; /* no address at all */
+	backend = parsed("10.2.0.2");
+	assert_int_equal(next_hop_find(&view, &backend, &route, 0, NULL, NULL, &front, 1, &hop,
+				       reason), 0);
+	assert_false(hop.has_source);
+}
+
+static void the_mtu_is_the_routes_or_the_interfaces(void **state)
+{
+	struct net_view view = vlan_view(COUNT(links));
+	struct addr backend = parsed("192.0.2.9");
+	struct net_route route = { .ifindex = ETH0, .mtu = 1400 };
+	unsigned int front = ETH0;
+	char reason[NEXT_HOP_REASON_MAX];
+	struct next_hop hop;
+
+	(void)state;
+	links[ETH0 - 1].mtu = 9000;
+	next_hop_find(&view, &backend, &route, 0, NULL, NULL, &front, 1, &hop, reason);
+	assert_int_equal(hop.mtu, 1400);
+	route.mtu = 0;
+	next_hop_find(&view, &backend, &route, 0, NULL, NULL, &front, 1, &hop, reason);
+	assert_int_equal(hop.mtu, 9000);
+	links[ETH0 - 1].mtu = 65536;
+	next_hop_find(&view, &backend, &route, 0, NULL, NULL, &front, 1, &hop, reason);
+	assert_int_equal(hop.mtu, 65535);
+	links[ETH0 - 1].mtu = 0;
+}
+
 static void the_longest_names_fit_into_a_reason(void **state)
 {
 	struct net_link link = { .ifindex = 1, .name = "veth-0123456789", .up = true,
@@ -290,6 +427,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_row_finds_its_hop_or_its_reason),
+		cmocka_unit_test(a_vlan_interface_leads_to_its_carrier_with_a_tag),
+		cmocka_unit_test(the_source_is_the_routes_or_the_interfaces),
+		cmocka_unit_test(the_mtu_is_the_routes_or_the_interfaces),
 		cmocka_unit_test(the_longest_names_fit_into_a_reason),
 	};
 

@@ -54,7 +54,7 @@ static int tables_share(struct bpf_object *object, const char *pins)
 
 static int attach(int ifindex, const char *object, const char *pins)
 {
-	struct xdp_program *program = xdp_program__open_file(object, "xdp", NULL);
+	struct xdp_program *program = xdp_program__open_file(object, NULL, NULL);
 
 	if (!program || libxdp_get_error(program))
 		return -ENOENT;
