@@ -14,65 +14,109 @@
 
 #include <bpf/libbpf.h>
 
+/* In the order in which they are measured and printed. */
+static const struct part *const all_parts[] = { &cost_part, &mpps_part, &motion_part };
+
+#define PARTS (sizeof(all_parts) / sizeof(all_parts[0]))
+
 struct options {
-	bool quick, json, cost, flood, motion;
+	enum extent extent;
+	bool json;
+	const struct part *parts[PARTS + 1]; /* to be measured, up to a NULL */
 	int cpu;		/* -1: the last one that may be used */
 	const char *out;	/* NULL: bench.json beside this program */
 };
 
-static const char help_text[] =
-	"Usage: bench [--quick] [--json] [--only cost|mpps|motion] [--cpu N] [--out FILE]\n"
-	"\n"
-	"  --quick       all figures, but rough\n"
-	"  --json        JSON lines on stdout instead of the table, and no file\n"
-	"  --only PART   cost (of the program), mpps (over veth, through lbd), or motion (what a\n"
-	"                change of backends moves, and the daemon's time for it)\n"
-	"  --cpu N       the CPU on which everything runs (the last one)\n"
-	"  --out FILE    where the JSON lines go (bench.json beside this program)\n";
+static void help_print(FILE *to)
+{
+	fputs("Usage: bench [--quick|--full] [--json] [--only PART[,PART]...] [--cpu N] "
+	      "[--out FILE]\n"
+	      "\n"
+	      "  --quick       all figures, but rough\n"
+	      "  --full        the whole matrix\n"
+	      "  --json        JSON lines on stdout instead of the table, and no file\n"
+	      "  --only PARTS  a part or several:\n", to);
+	for (size_t i = 0; i < PARTS; i++)
+		fprintf(to, "                  %-12s %s\n", all_parts[i]->name,
+			all_parts[i]->help);
+	fputs("  --cpu N       the CPU on which everything runs (the last one)\n"
+	      "  --out FILE    where the JSON lines go (bench.json beside this program)\n", to);
+}
+
+static const struct part *part_find(const char *name)
+{
+	for (size_t i = 0; i < PARTS; i++)
+		if (!strcmp(all_parts[i]->name, name))
+			return all_parts[i];
+	return NULL;
+}
+
+static int parts_read(char *names, struct options *options)
+{
+	size_t count = 0;
+	char *rest = NULL;
+
+	for (char *name = strtok_r(names, ",", &rest); name; name = strtok_r(NULL, ",", &rest)) {
+		const struct part *part = part_find(name);
+
+		if (!part || count == PARTS)
+			return -EINVAL;
+		options->parts[count++] = part;
+	}
+	options->parts[count] = NULL;
+	return count ? 0 : -EINVAL;
+}
+
+static int cpu_read(const char *text, int *ret_cpu)
+{
+	char *end;
+	long cpu = strtol(text, &end, 10);
+
+	if (*end || end == text || cpu < 0 || cpu >= CPU_SETSIZE)
+		return -EINVAL;
+	*ret_cpu = (int)cpu;
+	return 0;
+}
 
 static int options_read(int argc, char **argv, struct options *options)
 {
-	enum { QUICK = 256, JSON, ONLY, CPU, OUT, HELP };
+	enum { QUICKLY = 256, FULLY, JSON, ONLY, CPU, OUT, HELP };
 	static const struct option long_options[] = {
-		{ "quick", no_argument, NULL, QUICK },	 { "json", no_argument, NULL, JSON },
-		{ "only", required_argument, NULL, ONLY }, { "cpu", required_argument, NULL, CPU },
-		{ "out", required_argument, NULL, OUT },  { "help", no_argument, NULL, HELP },
-		{ 0 },
+		{ "quick", no_argument, NULL, QUICKLY }, { "full", no_argument, NULL, FULLY },
+		{ "json", no_argument, NULL, JSON },	 { "only", required_argument, NULL, ONLY },
+		{ "cpu", required_argument, NULL, CPU }, { "out", required_argument, NULL, OUT },
+		{ "help", no_argument, NULL, HELP },	 { 0 },
 	};
-	char *end;
-	int option;
+	int option, err = 0;
 
-	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
+	memcpy(options->parts, all_parts, sizeof(all_parts));
+	while (!err && (option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
 		switch (option) {
-		case QUICK:
-			options->quick = true;
+		case QUICKLY:
+			options->extent = QUICK;
+			break;
+		case FULLY:
+			options->extent = FULL;
 			break;
 		case JSON:
 			options->json = true;
 			break;
 		case ONLY:
-			options->cost = !strcmp(optarg, "cost");
-			options->flood = !strcmp(optarg, "mpps");
-			options->motion = !strcmp(optarg, "motion");
-			if (!options->cost && !options->flood && !options->motion)
-				return -EINVAL;
+			err = parts_read(optarg, options);
 			break;
 		case CPU:
-			options->cpu = (int)strtol(optarg, &end, 10);
-			if (*end || end == optarg || options->cpu < 0 ||
-			    options->cpu >= CPU_SETSIZE)
-				return -EINVAL;
+			err = cpu_read(optarg, &options->cpu);
 			break;
 		case OUT:
 			options->out = optarg;
 			break;
 		case HELP:
-			fputs(help_text, stdout);
+			help_print(stdout);
 			exit(0);
 		default:
 			return -EINVAL;
 		}
-	return optind < argc ? -EINVAL : 0;
+	return err || optind < argc ? -EINVAL : 0;
 }
 
 void progress(const char *part, const char *name)
@@ -131,20 +175,17 @@ static int json_write(const struct report *report, const char *out, struct diag 
 
 static int measure(const struct options *options, struct report *report, struct diag *diag)
 {
-	const struct pace rough = { .rounds = 1, .packets = 20000 };
-	const struct pace cost = { .rounds = 13, .packets = 1 << 19 };
-	const struct pace flood = { .rounds = 9, .packets = 1 << 19 };
 	struct ground ground;
 	int err = ground_make(&ground, diag);
 
 	if (err)
 		return err;
-	if (options->cost)
-		err = cost_measure(options->quick ? &rough : &cost, report, diag);
-	if (!err && options->flood)
-		err = flood_measure(options->quick ? &rough : &flood, &ground, report, diag);
-	if (!err && options->motion)
-		err = motion_measure(options->quick ? &rough : &cost, report, diag);
+	for (const struct part *const *part = options->parts; !err && *part; part++) {
+		struct pace pace = (*part)->pace[options->extent];
+
+		pace.extent = options->extent;
+		err = (*part)->measure(&pace, &ground, report, diag);
+	}
 	progress(NULL, NULL);
 	ground_unmake(&ground);
 	return err;
@@ -152,13 +193,13 @@ static int measure(const struct options *options, struct report *report, struct 
 
 int main(int argc, char **argv)
 {
-	struct options options = { .cost = true, .flood = true, .motion = true, .cpu = -1 };
+	struct options options = { .extent = USUAL, .cpu = -1 };
 	_cleanup_diag_ struct diag diag = { 0 };
 	struct report report;
 	int cpu = 0, err;
 
 	if (options_read(argc, argv, &options)) {
-		fputs(help_text, stderr);
+		help_print(stderr);
 		return 2;
 	}
 	if (geteuid()) {
@@ -176,7 +217,7 @@ int main(int argc, char **argv)
 	if (!err && options.json)
 		report_print_json(&report, stdout);
 	else if (!err)
-		report_print_table(&report, stdout);
+		report_print_table(&report, options.parts, stdout);
 	if (!err && !options.json)
 		err = json_write(&report, options.out, &diag);
 	diag_print(&diag, stderr);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "bench/bench.h"
+#include "bench/cost_table.h"
 #include "bench/memory.h"
 #include "bench/recorded.h"
 #include "bench/rig.h"
@@ -251,6 +252,28 @@ static void scenario_figures_add(const struct scenario *scenario, const struct r
 		motion_figures_add(scenario, raw, driver, report);
 }
 
+static const struct raw *raw_of(const struct raw *raws, enum config_forward forward)
+{
+	for (size_t i = 0; i < scenario_count; i++)
+		if (scenarios[i].family == IPV4 && scenarios[i].forward == forward &&
+		    scenarios[i].flows == 1 << 20 && scenario_is_steady(&scenarios[i]))
+			return &raws[i];
+	abort(); /* it is in the matrix */
+}
+
+/* What an outer header costs, beside the same packet without. */
+static void wrapping_add(const struct raw *raws, const double *drivers, struct report *report)
+{
+	struct samples ipip = net_of(&raw_of(raws, CONFIG_IPIP)->subjects[LB],
+				     drivers[IPV4_WRAPPED]);
+	struct samples dsr = net_of(&raw_of(raws, CONFIG_DSR)->subjects[LB], drivers[IPV4_FLOWS]);
+	struct samples ratio = { 0 };
+
+	for (size_t i = 0; i < ipip.count; i++)
+		samples_add(&ratio, ipip.values[i] / dsr.values[i]);
+	report_add(report, &ratio, "ratio", "cost.ipv4.ipip.1m.to_dsr");
+}
+
 static void figures_add(const struct raw *raws, struct report *report)
 {
 	double drivers[SHAPES];
@@ -265,14 +288,17 @@ static void figures_add(const struct raw *raws, struct report *report)
 	for (size_t i = 0; i < scenario_count; i++)
 		scenario_figures_add(&scenarios[i], &raws[i], drivers[shape_of(&scenarios[i])],
 				     drivers[bare_shape_of(&scenarios[i])], report);
+	wrapping_add(raws, drivers, report);
 }
 
-int cost_measure(const struct pace *pace, struct report *report, struct diag *diag)
+static int cost_measure(const struct pace *pace, const struct ground *ground,
+			struct report *report, struct diag *diag)
 {
 	struct raw *raws = mem_array(scenario_count, sizeof(*raws));
 	struct samples line = { 0 };
 	int err = 0;
 
+	(void)ground;
 	for (size_t i = 0; !err && i < scenario_count; i++)
 		err = scenario_measure(pace, &scenarios[i], &raws[i], diag);
 	for (unsigned int round = 0; !err && round < pace->rounds; round++)
@@ -284,3 +310,11 @@ int cost_measure(const struct pace *pace, struct report *report, struct diag *di
 	free(raws);
 	return err;
 }
+
+const struct part cost_part = {
+	.name = "cost",
+	.help = "nanoseconds a packet in the program lb",
+	.pace = { [QUICK] = { 1, 20000 }, [USUAL] = { 13, 1 << 19 }, [FULL] = { 13, 1 << 19 } },
+	.measure = cost_measure,
+	.print = cost_print,
+};

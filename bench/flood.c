@@ -16,6 +16,7 @@
 #include "bench/bench.h"
 #include "bench/run.h"
 #include "bench/scenario.h"
+#include "bench/table.h"
 #include "build/bench/bare.skel.h"
 #include "build/bench/flood.skel.h"
 
@@ -189,8 +190,8 @@ static int rounds_run(const struct flood *flood, const struct scenario *scenario
 	return 0;
 }
 
-int flood_measure(const struct pace *pace, const struct ground *ground, struct report *report,
-		  struct diag *diag)
+static int flood_measure(const struct pace *pace, const struct ground *ground,
+			 struct report *report, struct diag *diag)
 {
 	struct flood flood = { .pace = pace };
 	struct balancer balancer = { 0 };
@@ -215,3 +216,22 @@ int flood_measure(const struct pace *pace, const struct ground *ground, struct r
 	flood_close(&flood);
 	return err;
 }
+
+/* ---- the table ------------------------------------------------------------------------------- */
+
+static void flood_print(const struct report *report, FILE *to)
+{
+	static const struct matrix veth = {
+		"Over veth, million packets a second (generator, balancer and sink on one CPU)",
+		"mpps", { "lbd", "bare", "ratio" }, AT_REST, 2 };
+
+	matrix_print(report, &veth, to);
+}
+
+const struct part mpps_part = {
+	.name = "mpps",
+	.help = "packets a second over veth, through lbd",
+	.pace = { [QUICK] = { 1, 20000 }, [USUAL] = { 9, 1 << 19 }, [FULL] = { 9, 1 << 19 } },
+	.measure = flood_measure,
+	.print = flood_print,
+};

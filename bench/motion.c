@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "bench/bench.h"
+#include "bench/table.h"
 #include "config/config.h"
 #include "config/mem.h"
 #include "lb/kernel/settle.h"
@@ -198,11 +199,13 @@ static int sizes_measure(struct dataplane *dataplane, const struct pace *pace,
 	return 0;
 }
 
-int motion_measure(const struct pace *pace, struct report *report, struct diag *diag)
+static int motion_measure(const struct pace *pace, const struct ground *ground,
+			  struct report *report, struct diag *diag)
 {
 	struct dataplane *dataplane;
 	int err = rings_measure(pace, report);
 
+	(void)ground;
 	if (err) {
 		diag_add(diag, NULL, 0, "a ring cannot be built");
 		return err;
@@ -214,3 +217,45 @@ int motion_measure(const struct pace *pace, struct report *report, struct diag *
 	dataplane_close(dataplane);
 	return err;
 }
+
+/* ---- the table ------------------------------------------------------------------------------- */
+
+static void motion_print(const struct report *report, FILE *to)
+{
+	static const char *const rings[][2] = { { "auto.10", "10, automatic ring" },
+						{ "auto.100", "100, automatic ring" },
+						{ "65537.10", "10, 65,537 slots" },
+						{ "65537.100", "100, 65,537 slots" } };
+	static const char *const sweeps[][2] = { { "65537", "65,537" }, { "1m", "1,000,000" } };
+
+	fprintf(to, "\n%-22s %23s %23s %10s\n", "Backends", "slots moved: 1 removed", "1 added",
+		"build, ms");
+	for (int i = 0; i < 4; i++) {
+		fprintf(to, "%-22s ", rings[i][1]);
+		cell_print(report_find(report, "motion.%s.removed", rings[i][0]), 23, 4, to);
+		fputc(' ', to);
+		cell_print(report_find(report, "motion.%s.added", rings[i][0]), 23, 4, to);
+		fputc(' ', to);
+		cell_print(report_find(report, "motion.%s.build", rings[i][0]), 10, 2, to);
+		fputc('\n', to);
+	}
+	fprintf(to, "\n%-22s %23s %23s %10s\n", "Slots in motion, ms",
+		"a sweep: none is quiet", "all settle", "to move");
+	for (int i = 0; i < 2; i++) {
+		fprintf(to, "%-22s ", sweeps[i][1]);
+		cell_print(report_find(report, "motion.%s.waiting", sweeps[i][0]), 23, 2, to);
+		fputc(' ', to);
+		cell_print(report_find(report, "motion.%s.settling", sweeps[i][0]), 23, 2, to);
+		fputc(' ', to);
+		cell_print(report_find(report, "motion.%s.step", sweeps[i][0]), 10, 2, to);
+		fputc('\n', to);
+	}
+}
+
+const struct part motion_part = {
+	.name = "motion",
+	.help = "what a change of backends moves, and the daemon's time for it",
+	.pace = { [QUICK] = { 1, 20000 }, [USUAL] = { 13, 1 << 19 }, [FULL] = { 13, 1 << 19 } },
+	.measure = motion_measure,
+	.print = motion_print,
+};

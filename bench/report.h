@@ -45,7 +45,8 @@ const struct figure *report_find(const struct report *report, const char *name, 
 /* One JSON object a line: name, value, unit, and for figures least, most and spread. */
 void report_print_json(const struct report *report, FILE *to);
 
-/* The table for people (table.c). */
-void report_print_table(const struct report *report, FILE *to);
+/* The table for people (table.c): of the parts that were measured, up to a NULL. */
+struct part;
+void report_print_table(const struct report *report, const struct part *const parts[], FILE *to);
 
 #endif

@@ -38,7 +38,7 @@ EXPECTED = {
           + [f"cost.{shape}.writing" for shape in SHAPES] + ["cost.line"],
     "Mpps": [f"mpps.{name}.{what}" for name in FLOWS + WRAPPED for what in ("lbd", "bare")],
     "ratio": [f"cost.{name}.ratio" for name in FLOWS + WRAPPED + RECORDED + NEW]
-             + [f"cost.{name}.unrecorded" for name in NEW]
+             + [f"cost.{name}.unrecorded" for name in NEW] + ["cost.ipv4.ipip.1m.to_dsr"]
              + [f"mpps.{name}.{what}" for name in FLOWS + WRAPPED for what in ("ratio", "lost")]
              + [f"{ring}.{what}" for ring in RINGS for what in ("removed", "added")],
     "flows": COUNTED,
@@ -145,8 +145,8 @@ def test_few_slots_move_when_a_backend_comes_or_goes(lines):
 
 @pytest.mark.parametrize("part, shown, other", [
     ("cost", ["ns a packet", "IPv4, no service", "ARP", "All slots in motion", "a flood of them",
-              "1M flows: lb costs at most", "1M recorded flows: lb costs at most"], "veth"),
-    ("mpps", ["Over veth", "1M flows: lbd passes at least"], "ns a packet"),
+              "program, 1M settled flows", "program, 1M recorded flows"], "veth"),
+    ("mpps", ["Over veth", "Mpps, 1M flows: dsr to bare"], "ns a packet"),
 ])
 def test_table_shows_the_part_that_was_measured_and_its_goal(tmp_path, part, shown, other):
     out = tmp_path / "bench.json"

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The goals. A goal is about all figures whose names match a pattern; the worst of them counts. By
+ * the medians, and by the best rounds: what a machine would say that has nothing else to do. */
+#include "bench/goals.h"
+
+#include <fnmatch.h>
+#include <string.h>
+
+struct goal {
+	const char *text;	/* "1M flows: lb costs of the bare program" */
+	const char *pattern;	/* of figures: fnmatch(3) */
+	/* Where both are given, the best rounds are those of these two, which stand beside the
+	 * figure under the same name; else they are the figure's own. */
+	const char *ours, *other;
+	bool least;		/* the figure is to be this at least; else at most */
+	double bound;
+};
+
+static const struct goal goals[] = {
+	{ "program, 1M settled flows: lb to bare (20 ns where bare takes 7)",
+	  "cost.ipv4.dsr.1m.ratio", "lb", "bare", false, 20.0 / 7 },
+	{ "program, 1M recorded flows: lb to bare (90 ns where bare takes 7)",
+	  "cost.*.1m.moving.ratio", "lb", "bare", false, 90.0 / 7 },
+	{ "program, 1M flows: ipip to dsr", "cost.ipv4.ipip.1m.to_dsr", NULL, NULL, false, 1.3 },
+	{ "Mpps, 1M flows: dsr to bare", "mpps.*.dsr.1m.ratio", "lbd", "bare", true, 0.90 },
+	{ "Mpps, 1M flows: nat to bare", "mpps.*.nat.1m.ratio", "lbd", "bare", true, 0.87 },
+	{ "Mpps, 1M flows: ipip to bare", "mpps.*.ipip.1m.ratio", "lbd", "bare", true, 0.85 },
+};
+
+/* The other figure of the same name but for its last word. */
+static const struct figure *beside(const struct report *report, const struct figure *figure,
+				   const char *word)
+{
+	int stem = (int)(strrchr(figure->name, '.') - figure->name);
+
+	return report_find(report, "%.*s.%s", stem, figure->name, word);
+}
+
+static double best_of(const struct report *report, const struct goal *goal,
+		      const struct figure *figure)
+{
+	const struct figure *ours, *other;
+
+	if (!goal->ours)
+		return goal->least ? figure->most : figure->least;
+	ours = beside(report, figure, goal->ours);
+	other = beside(report, figure, goal->other);
+	if (!ours || !other)
+		return figure->value;
+	return goal->least ? ours->most / other->most : ours->least / other->least;
+}
+
+struct worst {
+	double median, best;
+	bool measured;
+};
+
+static struct worst worst_find(const struct report *report, const struct goal *goal)
+{
+	struct worst worst = { 0 };
+
+	for (size_t i = 0; i < report->count; i++) {
+		const struct figure *figure = &report->figures[i];
+		double best;
+
+		if (fnmatch(goal->pattern, figure->name, 0))
+			continue;
+		best = best_of(report, goal, figure);
+		if (!worst.measured || (figure->value < worst.median) == goal->least)
+			worst.median = figure->value;
+		if (!worst.measured || (best < worst.best) == goal->least)
+			worst.best = best;
+		worst.measured = true;
+	}
+	return worst;
+}
+
+static bool goal_holds(const struct goal *goal, double value)
+{
+	return goal->least ? value >= goal->bound : value <= goal->bound;
+}
+
+void goals_print(const struct report *report, FILE *to)
+{
+	bool begun = false;
+
+	for (size_t i = 0; i < sizeof(goals) / sizeof(goals[0]); i++) {
+		const struct goal *goal = &goals[i];
+		struct worst worst = worst_find(report, goal);
+
+		if (!worst.measured)
+			continue;
+		if (!begun)
+			fprintf(to, "\n%-68s %9s %8s %8s\n", "Goals", "goal", "median", "best");
+		begun = true;
+		fprintf(to, "%-68s %s %6.2f %8.2f %8.2f  %s\n", goal->text,
+			goal->least ? ">=" : "<=", goal->bound, worst.median, worst.best,
+			goal_holds(goal, worst.median) ? "reached" :
+			goal_holds(goal, worst.best)   ? "reached by the best rounds only"
+						       : "missed");
+	}
+}
