@@ -63,7 +63,7 @@ static __always_inline __u32 ip_write(void *header, bool ipv6, __u8 protocol, __
 	*(__be16 *)ip4 = bpf_htons(0x4500);
 	ip4->tot_len = bpf_htons(sizeof(*ip4) + bytes);
 	ip4->id = 0;
-	ip4->frag_off = bpf_htons(0x4000); /* DF */
+	ip4->frag_off = bpf_htons(IPV4_DF);
 	ip4->ttl = ANSWER_TTL;
 	ip4->protocol = protocol;
 	ip4->check = 0;
@@ -170,7 +170,7 @@ static __always_inline int icmp_write(struct xdp_md *ctx, const struct answer_to
 	icmp = ip + header;
 	quote = ip + grow;
 	/* In this order: the second follows from the first, but not for the verifier. */
-	if (old + L2_MAX > end || quote + header > end || 
+	if (old + L2_MAX > end || quote + header > end ||
 	    bpf_xdp_get_buff_len(ctx) != (__u64)(end - data))
 		return -1;
 	__builtin_memcpy(data, old + ETH_ALEN, ETH_ALEN);

@@ -34,7 +34,9 @@ static __always_inline struct lb_captured *captured(void)
 
 static __always_inline __u64 capture_word(const struct lb_settings *set)
 {
-	return lb_private || !set ? 0 : read_once(&set->capture);
+	__u64 word = set ? read_once(&set->capture) : 0;
+
+	return word && !lb_private ? word : 0;
 }
 
 static __always_inline void capture_send(void *ctx, struct lb_captured *say, __u32 snap)
@@ -74,7 +76,7 @@ static __always_inline bool capture_came(void *ctx, __u32 ifindex, enum lb_captu
 /* What became of it; the frame itself is told by capture_left(). */
 static __always_inline void capture_note(const struct packet *pkt, int verdict)
 {
-	struct lb_captured *say = captured();
+	struct lb_captured *say = capture_word(settings()) ? captured() : NULL;
 
 	if (!say)
 		return;

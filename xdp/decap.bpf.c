@@ -87,7 +87,7 @@ static __always_inline int outer_ipv4_read(struct cursor *cursor, struct outer *
 	addr_set_ipv4(&outer->dst, ip->daddr);
 	outer->protocol = ip->protocol;
 	outer->ecn = ip->tos & 3;
-	outer->fragment = ip->frag_off & IPV4_MORE_OR_OFFSET;
+	outer->fragment = ip->frag_off & bpf_htons(IPV4_MF | IPV4_OFFSET);
 	outer->bytes = bpf_ntohs(ip->tot_len);
 	outer->bytes -= outer->bytes < sizeof(*ip) ? outer->bytes : sizeof(*ip);
 	outer->inner = outer->l3 + sizeof(*ip);

@@ -12,13 +12,12 @@
 
 #include "answer.bpf.h"
 #include "hop.bpf.h"
+#include "rewrite.bpf.h"
 #include "slot.bpf.h"
 
-#define IPV4_DF		bpf_htons(0x4000)
 #define IPV4_LEAST_MTU	68	/* RFC 791 */
 #define IPV6_LEAST_MTU	1280	/* RFC 8200, section 5 */
 #define GUE_PORT_FIRST	49152	/* of the ports that nobody has, 2^14 */
-#define OUTER_MAX	(sizeof(struct ipv6hdr) + sizeof(struct udphdr))
 
 struct encapsulation {		/* of one packet */
 	union lb_addr src, dst;	/* the flow's, */
@@ -134,7 +133,7 @@ static __always_inline void encap_describe(struct encapsulation *encap, const st
 	encap->bytes = packet_length(pkt);
 	encap->ipv6 = pkt->ipv6;
 	encap->may_be_cut = pkt->ipv6 ? encap->bytes <= IPV6_LEAST_MTU
-				      : !(pkt->ip4->frag_off & IPV4_DF);
+				      : !(pkt->ip4->frag_off & bpf_htons(IPV4_DF));
 	encap->silent = pkt->quoted || (later && !pkt->ipv6);
 	encap->mac = pkt->eth->h_dest[0];
 	encap->ttl = pkt->ipv6 ? pkt->ip6->hop_limit : pkt->ip4->ttl;
@@ -224,20 +223,6 @@ static __always_inline int verdict_last(int verdict)
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
-/* The hop that it costs (RFC 2003, section 3.1; rewrite.bpf.h for the checksum). */
-static __always_inline void inner_ttl_decrement(void *inner, bool ipv6)
-{
-	struct ipv6hdr *ip6 = inner;
-	struct iphdr *ip4 = inner;
-
-	if (ipv6) {
-		ip6->hop_limit--;
-		return;
-	}
-	ip4->ttl--;
-	ip4->check = csum_update(ip4->check, bpf_htons(0xfeff));
-}
-
 /* The link header that stood `grow` bytes before the end of this room, to its beginning; with
  * tags, if it has any, else a part of the inner header, over which IP is written. */
 static __always_inline void link_move(void *data, const void *old)
@@ -303,22 +288,21 @@ static __always_inline struct outer outer_of(const void *inner, bool ipv6,
 {
 	const struct ipv6hdr *ip6 = inner;
 	const struct iphdr *ip4 = inner;
-	struct outer outer = { .df = IPV4_DF, .bytes = encap->bytes };
+	struct outer outer = { .df = bpf_htons(IPV4_DF), .bytes = encap->bytes };
 
 	outer.tos = ipv6 ? bpf_ntohs(*(const __be16 *)ip6) >> 4 & 0xff : ip4->tos;
 	outer.ttl = ipv6 ? ip6->hop_limit : ip4->ttl;
 	outer.protocol = ipv6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
-	if (!ipv6 ? !(ip4->frag_off & IPV4_DF) : encap->action == XDP_PASS)
+	if (!ipv6 ? !(ip4->frag_off & bpf_htons(IPV4_DF)) : encap->action == XDP_PASS)
 		outer.df = 0;
 	return outer;
 }
 
 static __always_inline int encap_write(struct xdp_md *ctx, const struct encapsulation *encap,
-				       const struct lb_backend *backend, __u32 hash, bool ipv6,
-				       bool outer_ipv6)
+				       const struct lb_backend *backend, __u32 hash, bool gue,
+				       bool ipv6, bool outer_ipv6)
 {
 	__u32 header = outer_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
-	bool gue = backend->forward == LB_FORWARD_GUE;
 	__u32 grow = gue ? header + sizeof(struct udphdr) : header, l3 = encap->l3 & 31;
 	void *data, *end, *ip, *inner, *type;
 	struct outer outer;
@@ -344,7 +328,7 @@ static __always_inline int encap_write(struct xdp_md *ctx, const struct encapsul
 	}
 	*(__be16 *)type = outer_ipv6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
 	if (!encap->hop.local)
-		inner_ttl_decrement(inner, ipv6);
+		hop_take(inner, ipv6); /* RFC 2003, section 3.1 */
 	outer = outer_of(inner, ipv6, encap);
 	if (gue) {
 		outer.protocol = IPPROTO_UDP;
@@ -368,6 +352,7 @@ __noinline int packet_encap(struct xdp_md *ctx)
 	struct encapsulation *encap = encapsulation();
 	struct lb_backend *backend;
 	__u32 hash;
+	bool gue;
 	int err;
 
 	if (!encap)
@@ -376,12 +361,13 @@ __noinline int packet_encap(struct xdp_md *ctx)
 	if (!backend)
 		return XDP_ABORTED;
 	hash = encap->hash;
+	gue = backend->forward == LB_FORWARD_GUE;
 	if (backend->flags & LB_BACKEND_IPV6)
-		err = encap->ipv6 ? encap_write(ctx, encap, backend, hash, true, true)
-				  : encap_write(ctx, encap, backend, hash, false, true);
+		err = encap->ipv6 ? encap_write(ctx, encap, backend, hash, gue, true, true)
+				  : encap_write(ctx, encap, backend, hash, gue, false, true);
 	else
-		err = encap->ipv6 ? encap_write(ctx, encap, backend, hash, true, false)
-				  : encap_write(ctx, encap, backend, hash, false, false);
+		err = encap->ipv6 ? encap_write(ctx, encap, backend, hash, gue, true, false)
+				  : encap_write(ctx, encap, backend, hash, gue, false, false);
 	return err ? XDP_ABORTED : encap->action;
 }
 

@@ -25,17 +25,26 @@ static __always_inline void fragment_remember(const struct lb_settings *set,
 		bpf_map_update_elem(&lb_fragments, &h->datagram, &h->first, BPF_ANY);
 }
 
+/* What is known of the first of this later fragment; NULL: nothing, or it is too long ago. */
+static __always_inline struct lb_fragment *fragment_first(const struct lb_settings *set,
+							  const struct headers *h)
+{
+	struct lb_fragment *first = bpf_map_lookup_elem(&lb_fragments, &h->datagram);
+
+	return first && motion_clock(set) - first->at <= LB_FRAGMENT_TICKS ? first : NULL;
+}
+
 /* Whose datagram this later fragment is a part of: fills service, backend and ports. */
 static __always_inline bool fragment_follow(const struct lb_settings *set, struct packet *pkt,
 					    const struct headers *h,
 					    struct lb_backend **ret_backend)
 {
-	struct lb_fragment *first = bpf_map_lookup_elem(&lb_fragments, &h->datagram);
+	struct lb_fragment *first = fragment_first(set, h);
 	struct lb_backend *backend;
 	struct lb_trace *told;
 	__u32 id;
 
-	if (!first || motion_clock(set) - first->at > LB_FRAGMENT_TICKS)
+	if (!first)
 		return false;
 	id = first->backend;
 	if (!backend_is_usable(id, first->service))
@@ -57,10 +66,9 @@ static __always_inline bool fragment_follow(const struct lb_settings *set, struc
 static __always_inline bool fragment_is_nobodys(const struct lb_settings *set,
 						const struct headers *h)
 {
-	struct lb_fragment *first = bpf_map_lookup_elem(&lb_fragments, &h->datagram);
+	struct lb_fragment *first = fragment_first(set, h);
 
-	return first && first->backend == LB_NOBODY &&
-	       motion_clock(set) - first->at <= LB_FRAGMENT_TICKS;
+	return first && first->backend == LB_NOBODY;
 }
 
 /* A later fragment of a backend's reply, not of a client's datagram. */
@@ -68,8 +76,7 @@ static __always_inline bool fragment_is_reply(const struct packet *pkt,
 					      const struct lb_backend *backend)
 {
 	return backend->forward == LB_FORWARD_NAT &&
-	       pkt->src.quad[0] == backend->address.quad[0] &&
-	       pkt->src.quad[1] == backend->address.quad[1];
+	       addr_same(&pkt->src, &backend->address);
 }
 
 #endif

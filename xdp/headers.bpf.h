@@ -186,8 +186,8 @@ static __always_inline int ipv4_read(void *ctx, struct packet *pkt, struct heade
 	h->l4 = h->l3 + (first & 15) * 4;
 	addr_set_ipv4(&pkt->src, h->ip4.saddr);
 	addr_set_ipv4(&pkt->dst, h->ip4.daddr);
-	fragment_note(pkt, h, (bpf_ntohs(h->ip4.frag_off) & 0x1fff) * 8,
-		      h->ip4.frag_off & bpf_htons(0x2000), h->ip4.id);
+	fragment_note(pkt, h, (bpf_ntohs(h->ip4.frag_off) & IPV4_OFFSET) * 8,
+		      h->ip4.frag_off & bpf_htons(IPV4_MF), h->ip4.id);
 	if (first != IPV4_PLAIN)
 		h->problem = first < IPV4_PLAIN || first >> 4 != 4 ? LB_DROP_MALFORMED
 								   : LB_DROP_IPV4_OPTIONS;

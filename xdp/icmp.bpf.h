@@ -62,7 +62,7 @@ static __always_inline long quoted_ip_read(void *ctx, const struct packet *pkt, 
 	if (frame_load(ctx, h->quoted_l3, &h->quoted_ip4, sizeof(h->quoted_ip4)))
 		return -1;
 	*ret_protocol = *(__u8 *)&h->quoted_ip4 == IPV4_PLAIN &&
-					!(h->quoted_ip4.frag_off & bpf_htons(0x1fff))
+					!(h->quoted_ip4.frag_off & bpf_htons(IPV4_OFFSET))
 				? h->quoted_ip4.protocol
 				: 0;
 	return 0;
@@ -77,7 +77,7 @@ static __always_inline bool quoted_is_own(const struct packet *pkt, const struct
 	if (!pkt->ipv6)
 		return h->quoted_ip4.saddr == h->ip4.daddr;
 	addr_set_ipv6(&src, &h->quoted_ip6.saddr);
-	return src.quad[0] == pkt->dst.quad[0] && src.quad[1] == pkt->dst.quad[1];
+	return addr_same(&src, &pkt->dst);
 }
 
 /* LB_GO_ON where the error quotes TCP or UDP; else the verdict of an error that is the stack's:

@@ -9,6 +9,7 @@
 #include "leave.bpf.h"
 #include "parse.bpf.h"
 #include "pmtu.bpf.h"
+#include "quick.bpf.h"
 #include "reply.bpf.h"
 #include "service.bpf.h"
 #include "slot.bpf.h"
@@ -92,8 +93,9 @@ __noinline int frame_left(struct xdp_md *ctx, int action)
 	return action;
 }
 
-/* A function of its own, so that its stack is not under that of the uncommon walk. Returns the XDP
- * action, or what is to be called instead. */
+/* What the quick walk left: moving slots and encapsulation where it gave them up, replies, refusals,
+ * drops. A function of its own, so that its stack is not under that of the uncommon walk. Returns
+ * the XDP action, or what is to be called instead. */
 static __noinline int packet_common(struct xdp_md *ctx)
 {
 	struct lb_settings *set = settings();
@@ -125,7 +127,7 @@ const volatile bool lb_turns_by_redirect = false;
 
 static __always_inline int packet_turn(struct xdp_md *ctx, int action)
 {
-	if (lb_turns_by_redirect && action == XDP_TX && device_redirect(ctx->ingress_ifindex))
+	if (action == XDP_TX && lb_turns_by_redirect && device_redirect(ctx->ingress_ifindex))
 		return XDP_REDIRECT;
 	return action;
 }
@@ -133,8 +135,10 @@ static __always_inline int packet_turn(struct xdp_md *ctx, int action)
 SEC("xdp.frags")
 int lb(struct xdp_md *ctx)
 {
-	int action = packet_common(ctx);
+	int action = packet_quick(ctx);
 
+	if (__builtin_expect(action == LB_UNCOMMON, 0))
+		action = packet_common(ctx);
 	if (__builtin_expect(action >= 0, 1))
 		return packet_turn(ctx, action);
 	if (action == LB_CAPTURE)

@@ -12,7 +12,7 @@
 
 #include "lb_verdicts.h"
 
-#define LB_LAYOUT_VERSION	4
+#define LB_LAYOUT_VERSION	5
 
 #define LB_MAX_SERVICES		4096	/* ids 1 to 4095 */
 #define LB_MAX_BACKENDS		32768	/* ids 1 to 32767; one backend has one id a family */
@@ -32,11 +32,11 @@ union lb_addr {
 /* Which half of a table is live, and how to look into it: one word, so that one aligned store
  * turns every reader from one complete table to the next. */
 #define LB_TABLE_HALF(word)	((word) & 1)
-#define LB_TABLE_LOG2(word)	(((word) >> 1) & 31)	/* log2 of the half's entries in use */
+#define LB_TABLE_MASK(word)	((__u32)(word) >> 16)	/* entries in use in that half, less one */
 #define LB_TABLE_FLAG		(1ULL << 6)		/* see the two words below */
 #define LB_TABLE_SEED(word)	((__u32)((word) >> 32))
-#define LB_TABLE_WORD(half, log2, flag, seed)                                                     \
-	((__u64)(half) | ((__u64)(log2) << 1) | ((flag) ? LB_TABLE_FLAG : 0) |                    \
+#define LB_TABLE_WORD(half, mask, flag, seed)                                                     \
+	((__u64)(half) | ((flag) ? LB_TABLE_FLAG : 0) | ((__u64)(mask) << 16) |                   \
 	 ((__u64)(seed) << 32))
 
 #define LB_HASH_KEYS 11 /* one more than the 32-bit words of a flow */
@@ -97,7 +97,7 @@ struct lb_entry {		/* two of them fill a cache line */
 };
 _Static_assert(sizeof(struct lb_entry) == 32, "lb_entry is 32 bytes");
 
-/* Where a key stands. `hash` is lb_key_hash(), `log2` that of the half. Bits 48 and up name the
+/* Where a key stands. `hash` is lb_key_hash(), `mask` that of the half. Bits 48 and up name the
  * bucket, those from 32 the position and those from 16 its step; the lower are too regular.
  *
  * The halves of the address and the rest of the key go in one after the other, with a
@@ -106,25 +106,30 @@ _Static_assert(sizeof(struct lb_entry) == 32, "lb_entry is 32 bytes");
  * alone, which a multiplication leaves there, within reach of a like change in the second half. */
 static inline __attribute__((always_inline)) __u64 lb_key_hash(const struct lb_key *key, __u32 seed)
 {
-	__u64 hash = key->addr.quad[0] ^ seed;
+	__u64 hash = seed;
 
-	hash = (hash ^ (hash >> 23)) * 0x9e3779b97f4a7c15ULL;
-	hash = (hash ^ (hash >> 32) ^ key->addr.quad[1]) * 0xd6e8feb86659fd93ULL;
+	if (key->addr.quad[0]) { /* never in IPv4 */
+		hash = (key->addr.quad[0] ^ (key->addr.quad[0] >> 23) ^ seed) *
+		       0x9e3779b97f4a7c15ULL;
+		hash ^= hash >> 32;
+	}
+	hash ^= key->addr.quad[1];
+	hash = (hash ^ (hash >> 32)) * 0xd6e8feb86659fd93ULL;
 	hash ^= (hash >> 32) ^ key->port ^ ((__u64)key->protocol << 16);
 	return hash * 0xd6e8feb86659fd93ULL;
 }
 
-static inline __attribute__((always_inline)) __u32 lb_table_bucket(__u64 hash, __u32 log2)
+static inline __attribute__((always_inline)) __u32 lb_table_bucket(__u64 hash, __u32 mask)
 {
-	return (__u32)(hash >> 48) & (((1U << log2) - 1) >> 1);
+	return (__u32)(hash >> 48) & (mask >> 1);
 }
 
 static inline __attribute__((always_inline)) __u32 lb_table_position(__u64 hash, __u32 displacement,
-								    __u32 log2)
+								    __u32 mask)
 {
 	__u32 step = (__u32)(hash >> 16) | 1;
 
-	return ((__u32)(hash >> 32) + displacement * step) & ((1U << log2) - 1);
+	return ((__u32)(hash >> 32) + displacement * step) & mask;
 }
 
 /* ---- slots ---------------------------------------------------------------------------------- */
@@ -410,7 +415,7 @@ struct lb_trace {
 	__u8 pick;		/* enum lb_pick */
 	__u8 quoted;		/* an ICMP error: addresses and ports are those of the flow that
 				 * the packet it quotes belongs to */
-	__u8 tags;		/* VLAN tags */
+	__u8 _pad;
 };
 _Static_assert(sizeof(struct lb_trace) == 72, "lb_trace is 72 bytes");
 

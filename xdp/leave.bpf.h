@@ -51,7 +51,6 @@ static __always_inline void trace_write(const struct packet *pkt, int verdict)
 	told->verdict = verdict;
 	told->service = pkt->service;
 	told->backend = pkt->backend;
-	told->slot = pkt->slot;
 	told->sport = pkt->sport;
 	told->dport = pkt->dport;
 	told->quoted = pkt->quoted;
@@ -86,7 +85,8 @@ static __always_inline void verdict_count(const struct packet *pkt, __u32 verdic
 
 static __always_inline void backend_count(const struct packet *pkt, bool transmitted)
 {
-	struct lb_counters *counters = bpf_map_lookup_elem(&lb_counters, &pkt->backend);
+	__u32 id = pkt->backend;
+	struct lb_counters *counters = bpf_map_lookup_elem(&lb_counters, &id);
 
 	if (!counters)
 		return;

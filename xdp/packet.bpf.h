@@ -18,6 +18,10 @@
 
 #include "lb_abi.h"
 
+#define IPV4_DF	    0x4000 /* of the word that the fragment offset is in, RFC 791 */
+#define IPV4_MF	    0x2000
+#define IPV4_OFFSET 0x1fff
+
 /* A step returns LB_GO_ON, or the verdict with which the packet leaves; in the common packet's walk
  * also LB_UNCOMMON: nothing was written, and the uncommon packets' walk begins anew with it. */
 #define LB_GO_ON (-1)
@@ -122,6 +126,11 @@ static __always_inline void addr_set_ipv6(union lb_addr *addr, const struct in6_
 {
 	addr->quad[0] = ((const __u64 *)ipv6)[0];
 	addr->quad[1] = ((const __u64 *)ipv6)[1];
+}
+
+static __always_inline bool addr_same(const union lb_addr *a, const union lb_addr *b)
+{
+	return a->quad[0] == b->quad[0] && a->quad[1] == b->quad[1];
 }
 
 enum { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_ACK = 16 };

@@ -6,7 +6,6 @@
 
 #include "packet.bpf.h"
 
-#define IPV4_MORE_OR_OFFSET bpf_htons(0x3fff) /* MF and the fragment offset, RFC 791 */
 #define IPV4_PLAIN 0x45 /* version 4, five words of header */
 
 static __always_inline bool protocol_is_balanced(__u8 protocol)
@@ -44,7 +43,7 @@ static __always_inline int parse_ipv4(struct packet *pkt, struct cursor *cursor)
 	addr_set_ipv4(&pkt->dst, ip->daddr);
 	if (!protocol_is_balanced(pkt->protocol))
 		return pkt->protocol == IPPROTO_ICMP ? LB_UNCOMMON : LB_PASS_PROTOCOL;
-	if (*(__u8 *)ip != IPV4_PLAIN || ip->frag_off & IPV4_MORE_OR_OFFSET)
+	if (*(__u8 *)ip != IPV4_PLAIN || ip->frag_off & bpf_htons(IPV4_MF | IPV4_OFFSET))
 		return LB_UNCOMMON;
 	return parse_l4(pkt, cursor);
 }

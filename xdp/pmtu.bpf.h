@@ -93,7 +93,7 @@ static __always_inline int inner_ipv4_read(void *ctx, struct packet *pkt, struct
 	pkt->protocol = word->ip4.protocol;
 	addr_set_ipv4(&pkt->src, word->ip4.saddr);
 	addr_set_ipv4(&pkt->dst, word->ip4.daddr);
-	if (*(__u8 *)&word->ip4 != IPV4_PLAIN || word->ip4.frag_off & bpf_htons(0x1fff))
+	if (*(__u8 *)&word->ip4 != IPV4_PLAIN || word->ip4.frag_off & bpf_htons(IPV4_OFFSET))
 		return LB_PASS_PROTOCOL;
 	return LB_GO_ON;
 }
@@ -150,8 +150,7 @@ static __always_inline bool outer_is_ours(const struct lb_settings *set, const s
 	return backend_encapsulates(backend) &&
 	       (backend->forward == LB_FORWARD_GUE) == word->gue &&
 	       (!word->gue || word->port == gue_port(hash)) &&
-	       word->dst.quad[0] == backend->address.quad[0] &&
-	       word->dst.quad[1] == backend->address.quad[1] &&
+	       addr_same(&word->dst, &backend->address) &&
 	       word->src.quad[0] == backend->encap_source.quad[0] &&
 	       word->src.word[2] == backend->encap_source.word[2] &&
 	       word->src.word[3] == encap_source_word(backend, hash);

@@ -272,8 +272,7 @@ static __noinline int reply_common(struct __sk_buff *skb)
 
 	if (verdict == LB_UNCOMMON)
 		return LB_UNCOMMON;
-	if (capture_word(settings()))
-		capture_note(&pkt, verdict);
+	capture_note(&pkt, verdict);
 	return tc_action(packet_leave(&pkt, verdict), action);
 }
 

@@ -15,14 +15,22 @@ static __always_inline int ttl_check(const struct packet *pkt)
 	return left <= 1 ? LB_DROP_TTL : LB_GO_ON;
 }
 
-static __always_inline void ttl_decrement(struct packet *pkt)
+static __always_inline void hop_take(void *ip, bool ipv6)
 {
-	if (pkt->ipv6) {
-		pkt->ip6->hop_limit--;
+	struct ipv6hdr *ip6 = ip;
+	struct iphdr *ip4 = ip;
+
+	if (ipv6) {
+		ip6->hop_limit--;
 		return;
 	}
-	pkt->ip4->ttl--;
-	pkt->ip4->check = csum_update(pkt->ip4->check, bpf_htons(0xfeff)); /* ~m + (m - 0x0100) */
+	ip4->ttl--;
+	ip4->check = csum_update(ip4->check, bpf_htons(0xfeff)); /* ~m + (m - 0x0100) */
+}
+
+static __always_inline void ttl_decrement(struct packet *pkt)
+{
+	hop_take(pkt->ip4, pkt->ipv6); /* or ip6 */
 }
 
 /* `port`: the new one of the source or the destination, or 0 to keep the packet's. */

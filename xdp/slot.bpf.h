@@ -115,7 +115,7 @@ static __always_inline __u32 motion_pick(struct lb_settings *set, const struct p
 }
 
 /* What a private copy tells. */
-static __always_inline void trace_pick(__u32 hash, __u64 word, bool moving)
+static __always_inline void trace_pick(__u32 slot, __u32 hash, __u64 word, bool moving)
 {
 	struct lb_trace *told = trace();
 	__u32 zero = 0;
@@ -123,6 +123,7 @@ static __always_inline void trace_pick(__u32 hash, __u64 word, bool moving)
 
 	if (!told || !flow)
 		return;
+	told->slot = slot;
 	told->hash = hash;
 	told->slot_word = word;
 	told->pick = moving ? flow->pick : LB_PICK_SETTLED;
@@ -151,7 +152,7 @@ static __always_inline int backend_pick(struct lb_settings *set, struct packet *
 	if (__builtin_expect(moving, 0))
 		id = motion_pick(set, pkt, service, word);
 	if (lb_private)
-		trace_pick(hash, word, moving);
+		trace_pick(pkt->slot, hash, word, moving);
 	if (id == LB_NOBODY)
 		return LB_DROP_NO_BACKEND;
 	backend = bpf_map_lookup_elem(&lb_backends, &id);

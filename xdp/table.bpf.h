@@ -4,6 +4,7 @@
 #define XDP_TABLE_BPF_H
 
 #include "maps.bpf.h"
+#include "packet.bpf.h"
 
 static __always_inline bool entry_matches(const struct lb_entry *entry, const struct lb_key *key)
 {
@@ -11,8 +12,7 @@ static __always_inline bool entry_matches(const struct lb_entry *entry, const st
 	const struct lb_entry wanted = { .port = key->port, .protocol = key->protocol,
 					 .used = 0xff };
 
-	return entry->addr.quad[0] == key->addr.quad[0] &&
-	       entry->addr.quad[1] == key->addr.quad[1] &&
+	return addr_same(&entry->addr, &key->addr) &&
 	       (entry->rest | options.rest) == wanted.rest;
 }
 
@@ -20,15 +20,15 @@ static __always_inline bool entry_matches(const struct lb_entry *entry, const st
 static __always_inline struct lb_entry *table_lookup(void *entries, void *displacements, __u64 word,
 						     const struct lb_key *key)
 {
-	__u32 half = LB_TABLE_HALF(word), log2 = LB_TABLE_LOG2(word), index;
+	__u32 half = LB_TABLE_HALF(word), mask = LB_TABLE_MASK(word), index;
 	__u64 hash = lb_key_hash(key, LB_TABLE_SEED(word)), *displacement;
 	struct lb_entry *entry;
 
-	index = half * LB_TABLE_DISPLACEMENTS + lb_table_bucket(hash, log2);
+	index = half * LB_TABLE_DISPLACEMENTS + lb_table_bucket(hash, mask);
 	displacement = bpf_map_lookup_elem(displacements, &index);
 	if (!displacement)
 		return NULL;
-	index = half * LB_TABLE_ENTRIES + lb_table_position(hash, *displacement, log2);
+	index = half * LB_TABLE_ENTRIES + lb_table_position(hash, *displacement, mask);
 	entry = bpf_map_lookup_elem(entries, &index);
 	return entry && entry_matches(entry, key) ? entry : NULL;
 }

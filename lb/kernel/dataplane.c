@@ -200,8 +200,8 @@ static void layout_write(struct dataplane *dataplane)
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
 	/* An empty table is a table too: the smallest half, with seed 1. */
-	dataplane->settings->services = LB_TABLE_WORD(0, LB_TABLE_LOG2_MIN, false, 1);
-	dataplane->settings->replies = LB_TABLE_WORD(0, LB_TABLE_LOG2_MIN, false, 1);
+	dataplane->settings->services = LB_TABLE_WORD(0, (1 << LB_TABLE_LOG2_MIN) - 1, false, 1);
+	dataplane->settings->replies = LB_TABLE_WORD(0, (1 << LB_TABLE_LOG2_MIN) - 1, false, 1);
 	dataplane->settings->record_mask = (1U << LB_BUCKETS_LOG2) - 1;
 	if (getrandom(dataplane->settings->record_key, sizeof(dataplane->settings->record_key),
 		      0) < 0)

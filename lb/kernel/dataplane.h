@@ -28,7 +28,7 @@ struct dataplane {
 	struct lb_service_info *service_info;
 	struct lb_backend_info *backend_info;
 	struct lb_direct_entry *direct_list;
-	struct lb_trace *trace;
+	struct lb_trace *trace;		/* cleared before each run: trace_clear() */
 
 	const uint32_t *test_clock;	/* ticks; NULL: CLOCK_MONOTONIC, but for tests */
 
@@ -67,6 +67,12 @@ void dataplane_close(struct dataplane *dataplane); /* the pins stay; NULL is fin
 
 /* Makes every table of an opened, not yet loaded object be that of the dataplane. */
 int dataplane_share(const struct dataplane *dataplane, struct bpf_object *object);
+
+/* Before a run of a private copy, which tells only what it finds out. */
+static inline void trace_clear(struct lb_trace *trace)
+{
+	*trace = (struct lb_trace){ .slot = ~0U };
+}
 
 /* Counts what is lost behind a redirect (lb_losses) from now on, also while no daemon runs. May be
  * missing: -errno. */

@@ -15,12 +15,12 @@
 static const struct lb_entry *entry_find(const struct lb_entry *entries, const uint64_t *disp,
 					 uint64_t word, const struct lb_key *key)
 {
-	uint32_t half = LB_TABLE_HALF(word), log2 = LB_TABLE_LOG2(word), at;
+	uint32_t half = LB_TABLE_HALF(word), mask = LB_TABLE_MASK(word), at;
 	uint64_t hash = lb_key_hash(key, LB_TABLE_SEED(word));
 	const struct lb_entry *entry;
 
-	at = half * LB_TABLE_DISPLACEMENTS + lb_table_bucket(hash, log2);
-	at = half * LB_TABLE_ENTRIES + lb_table_position(hash, (uint32_t)disp[at], log2);
+	at = half * LB_TABLE_DISPLACEMENTS + lb_table_bucket(hash, mask);
+	at = half * LB_TABLE_ENTRIES + lb_table_position(hash, (uint32_t)disp[at], mask);
 	entry = &entries[at];
 	return entry->used && !memcmp(&entry->addr, &key->addr, sizeof(key->addr)) &&
 			       entry->port == key->port && entry->protocol == key->protocol

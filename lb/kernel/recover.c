@@ -128,7 +128,7 @@ static void keys_recover(struct dataplane *dataplane, struct state *state)
 	const struct lb_entry *entry =
 		dataplane->services + LB_TABLE_HALF(word) * LB_TABLE_ENTRIES;
 
-	for (uint32_t left = 1U << LB_TABLE_LOG2(word); left; left--, entry++) {
+	for (uint32_t left = LB_TABLE_MASK(word) + 1; left; left--, entry++) {
 		struct service *service = entry->used && entry->protocol
 						  ? service_by_id(state, entry->id)
 						  : NULL;

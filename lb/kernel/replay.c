@@ -252,7 +252,7 @@ int replay_run(struct replay *replay, bool reply, const void *frame, size_t size
 		options.ctx_in = &md;
 		options.ctx_size_in = sizeof(md);
 	}
-	memset(replay->dataplane->trace, 0, sizeof(*replay->dataplane->trace));
+	trace_clear(replay->dataplane->trace);
 	err = bpf_prog_test_run_opts(fd, &options);
 	if (err)
 		return err == -EINVAL && options.ctx_in ? -ENODEV : err;

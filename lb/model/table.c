@@ -59,6 +59,7 @@ static struct lb_key key_of(const struct lb_entry *entry)
 static uint32_t keys_sort(struct builder *builder)
 {
 	const uint32_t log2 = builder->half.log2, buckets = bucket_count(log2);
+	const uint32_t mask = (1U << log2) - 1;
 	uint32_t *start = builder->start, largest = 0, sum = 0;
 
 	memset(start, 0, (buckets + 1) * sizeof(*start));
@@ -66,7 +67,7 @@ static uint32_t keys_sort(struct builder *builder)
 		const struct lb_key key = key_of(&builder->keys[i]);
 
 		builder->hashes[i] = lb_key_hash(&key, builder->half.seed);
-		start[lb_table_bucket(builder->hashes[i], log2)]++;
+		start[lb_table_bucket(builder->hashes[i], mask)]++;
 	}
 	/* Each start begins as the bucket's end and goes down with every key put before it. */
 	for (uint32_t bucket = 0; bucket < buckets; bucket++) {
@@ -76,7 +77,7 @@ static uint32_t keys_sort(struct builder *builder)
 	}
 	start[buckets] = sum;
 	for (size_t i = 0; i < builder->count; i++)
-		builder->order[--start[lb_table_bucket(builder->hashes[i], log2)]] = i;
+		builder->order[--start[lb_table_bucket(builder->hashes[i], mask)]] = i;
 	return largest;
 }
 
@@ -106,7 +107,7 @@ static bool bucket_place(struct builder *builder, uint32_t bucket, uint32_t disp
 
 	for (placed = 0; placed < size; placed++) {
 		const uint32_t position = lb_table_position(builder->hashes[order[placed]],
-							    displacement, builder->half.log2);
+							    displacement, (1U << builder->half.log2) - 1);
 
 		if (entries[position].used)
 			break;
@@ -218,8 +219,9 @@ const struct lb_entry *table_find(const struct lb_entry *entries, const uint32_t
 				  uint32_t log2, uint32_t seed, const struct lb_key *key)
 {
 	const uint64_t hash = lb_key_hash(key, seed);
-	const uint32_t displacement = displacements[lb_table_bucket(hash, log2)];
-	const struct lb_entry *entry = &entries[lb_table_position(hash, displacement, log2)];
+	const uint32_t mask = (1U << log2) - 1;
+	const uint32_t displacement = displacements[lb_table_bucket(hash, mask)];
+	const struct lb_entry *entry = &entries[lb_table_position(hash, displacement, mask)];
 
 	return entry->used && entry_has_key(entry, key) ? entry : NULL;
 }

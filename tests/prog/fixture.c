@@ -252,6 +252,7 @@ static enum lb_action program_run(struct ground *ground, int copy, enum program 
 				  struct frame *ret_out)
 {
 	memset(ret_out, 0, sizeof(*ret_out));
+	trace_clear(ground->dataplane->trace);
 	return program == LB ? lb_run(ground->lb[copy], ifindex, in, ret_out)
 			     : reply_run(ground->reply[copy], ifindex, in, ret_out);
 }

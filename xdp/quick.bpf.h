@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The quick walk: TCP and UDP in plain packets, to a settled slot, to a backend by nat, dsr or ipip
+ * within one family. That is nearly every packet there is. Ten registers are few: this walk keeps
+ * nothing of the packet, but reads it from the headers, which stand in the first cache, wherever a
+ * step needs it. It knows no errors: where anything is not as it mostly is, nothing has been
+ * written, and the common walk begins with the packet anew. */
+#ifndef XDP_QUICK_BPF_H
+#define XDP_QUICK_BPF_H
+
+#include "capture.bpf.h"
+#include "encap.bpf.h"
+#include "leave.bpf.h"
+#include "parse.bpf.h"
+#include "service.bpf.h"
+#include "slot.bpf.h"
+#include "transmit.bpf.h"
+
+struct quick {			/* what was chosen for it */
+	struct lb_backend *backend;
+	__u32 service, hash, id;
+};
+
+/* The packet as its headers say, once more at every call. */
+static __always_inline struct packet quick_read(void *data, __u32 bytes, bool ipv6)
+{
+	struct packet pkt = { .eth = data, .ip4 = data + ETH_HLEN, .ipv6 = ipv6, .bytes = bytes };
+
+	pkt.tcp = data + ETH_HLEN + (ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
+	if (ipv6) {
+		addr_set_ipv6(&pkt.src, &pkt.ip6->saddr);
+		addr_set_ipv6(&pkt.dst, &pkt.ip6->daddr);
+		pkt.protocol = pkt.ip6->nexthdr;
+	} else {
+		addr_set_ipv4(&pkt.src, pkt.ip4->saddr);
+		addr_set_ipv4(&pkt.dst, pkt.ip4->daddr);
+		pkt.protocol = pkt.ip4->protocol;
+	}
+	pkt.is_tcp = pkt.protocol == IPPROTO_TCP;
+	pkt.ports = *(__u32 *)pkt.tcp;
+	pkt.tcp_flags = pkt.is_tcp ? tcp_flags(pkt.tcp) : 0;
+	return pkt;
+}
+
+/* As parse_ipv4() and parse_ipv6(). UDP too short for a TCP header is left to them. */
+static __always_inline bool quick_takes(void *data, void *end, bool ipv6)
+{
+	__u32 header = ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+	struct ipv6hdr *ip6 = data + ETH_HLEN;
+	struct iphdr *ip4 = data + ETH_HLEN;
+
+	if (data + ETH_HLEN + header + sizeof(struct tcphdr) > end)
+		return false;
+	if (ipv6)
+		return (*(__u8 *)ip6 & 0xf0) == 0x60 && protocol_is_balanced(ip6->nexthdr);
+	return *(__u8 *)ip4 == IPV4_PLAIN && !(ip4->frag_off & bpf_htons(IPV4_MF | IPV4_OFFSET)) &&
+	       protocol_is_balanced(ip4->protocol);
+}
+
+/* Where the slot is moving: a function of its own, so that what it keeps is not in the walk's way.
+ * It finds the packet again by itself. */
+static __noinline __u32 quick_motion(struct xdp_md *ctx, const struct lb_entry *service, __u64 word,
+				     __u32 slot)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct lb_settings *set = settings();
+	struct packet pkt;
+
+	if (!set || data + ETH_HLEN > end)
+		return LB_NOBODY;
+	if (eth_protocol(data) == bpf_htons(ETH_P_IPV6)) {
+		if (!quick_takes(data, end, true))
+			return LB_NOBODY;
+		pkt = quick_read(data, end - data, true);
+	} else {
+		if (!quick_takes(data, end, false))
+			return LB_NOBODY;
+		pkt = quick_read(data, end - data, false);
+	}
+	pkt.slot = slot;
+	return motion_pick(set, &pkt, service, word);
+}
+
+static __always_inline bool quick_pick(struct xdp_md *ctx, const struct lb_settings *set,
+				       const struct packet *pkt, const struct lb_entry *service,
+				       struct quick *ret_quick)
+{
+	__u64 *slot, word;
+	__u32 index;
+
+	ret_quick->service = service->id;
+	ret_quick->hash = flow_hash(set, pkt, false);
+	index = service->slot_base + (__u32)((__u64)ret_quick->hash * service->slot_count >> 32);
+	slot = bpf_map_lookup_elem(&lb_slots, &index);
+	if (!slot)
+		return false;
+	word = read_once(slot);
+	ret_quick->id = LB_SLOT_OWNER(word);
+	if (__builtin_expect(word >> 32, 0))
+		ret_quick->id = quick_motion(ctx, service, word, index);
+	if (ret_quick->id == LB_NOBODY)
+		return false;
+	if (lb_private)
+		trace_pick(index, ret_quick->hash, word, word >> 32);
+	ret_quick->backend = bpf_map_lookup_elem(&lb_backends, &ret_quick->id);
+	return ret_quick->backend;
+}
+
+/* And marked for its device. False: that is not known; nothing has been counted. */
+static __always_inline bool quick_is_counted(struct packet *pkt, const struct quick *quick,
+					     const struct hop *hop, int verdict)
+{
+	pkt->service = quick->service;
+	pkt->backend = quick->id;
+	if (lb_private) {
+		trace_write(pkt, verdict);
+		return true;
+	}
+	if (!hop->back &&
+	    bpf_redirect_map(&lb_devices, hop->ifindex, XDP_DROP) != XDP_REDIRECT)
+		return false;
+	backend_count(pkt, hop->back);
+	return true;
+}
+
+static __always_inline bool quick_hop(struct xdp_md *ctx, const struct packet *pkt,
+				      const struct quick *quick, struct hop *ret_hop)
+{
+	*ret_hop = hop_read(ctx, quick->backend);
+	return ret_hop->ifindex && !hop_is_tagged(ret_hop) &&
+	       (ret_hop->local || ttl_check(pkt) == LB_GO_ON);
+}
+
+static __always_inline int quick_forward(struct xdp_md *ctx, const struct quick *quick, void *data,
+					 __u32 bytes, bool ipv6)
+{
+	bool nat = quick->backend->forward == LB_FORWARD_NAT;
+	struct packet pkt = quick_read(data, bytes, ipv6);
+	struct hop hop;
+	int verdict;
+
+	if (!quick_hop(ctx, &pkt, quick, &hop))
+		return LB_UNCOMMON;
+	if (hop.back)
+		verdict = nat ? LB_TX_NAT : LB_TX_DSR;
+	else
+		verdict = nat ? LB_REDIRECT_NAT : LB_REDIRECT_DSR;
+	if (!quick_is_counted(&pkt, quick, &hop, verdict))
+		return LB_UNCOMMON;
+	if (!hop.local)
+		ttl_decrement(&pkt);
+	if (nat)
+		destination_translate(&pkt, quick->backend);
+	macs_write(&pkt, hop.first, hop.second);
+	return hop.back ? XDP_TX : XDP_REDIRECT;
+}
+
+/* Within one family, and where it fits: nothing is cut, and nobody has to be told. */
+static __always_inline int quick_encap(struct xdp_md *ctx, const struct quick *quick, void *data,
+				       __u32 bytes, bool gue, bool ipv6)
+{
+	__u32 overhead = ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+	__u16 mtu = *(const volatile __u16 *)&quick->backend->mtu;
+	struct packet pkt = quick_read(data, bytes, ipv6);
+	struct encapsulation encap = { .l3 = ETH_HLEN, .bytes = packet_length(&pkt) };
+	int verdict;
+
+	overhead += gue ? sizeof(struct udphdr) : 0;
+	if (!(quick->backend->flags & LB_BACKEND_IPV6) != !ipv6 ||
+	    encap.bytes + overhead > (mtu ? mtu : 0xffff) ||
+	    !quick_hop(ctx, &pkt, quick, &encap.hop))
+		return LB_UNCOMMON;
+	if (encap.hop.back)
+		verdict = gue ? LB_TX_GUE : LB_TX_IPIP;
+	else
+		verdict = gue ? LB_REDIRECT_GUE : LB_REDIRECT_IPIP;
+	encap.action = encap.hop.back ? XDP_TX : XDP_REDIRECT;
+	pkt.bytes += overhead;
+	if (!quick_is_counted(&pkt, quick, &encap.hop, verdict))
+		return LB_UNCOMMON;
+	if (encap_write(ctx, &encap, quick->backend, quick->hash, gue, ipv6, ipv6))
+		return XDP_ABORTED;
+	return encap.action;
+}
+
+/* By gue, and by ipip where DF is not set: functions of their own, for the walk's stack is small. */
+static __noinline int quick_tunnel(struct xdp_md *ctx, __u32 service, __u32 id, __u32 hash)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct quick quick = { .service = service, .hash = hash, .id = id };
+	bool gue;
+
+	quick.backend = bpf_map_lookup_elem(&lb_backends, &id);
+	if (!quick.backend || data + ETH_HLEN > end)
+		return LB_UNCOMMON;
+	gue = quick.backend->forward == LB_FORWARD_GUE;
+	if (eth_protocol(data) == bpf_htons(ETH_P_IPV6))
+		return quick_takes(data, end, true)
+			       ? quick_encap(ctx, &quick, data, end - data, gue, true)
+			       : LB_UNCOMMON;
+	return quick_takes(data, end, false) ? quick_encap(ctx, &quick, data, end - data, gue, false)
+					     : LB_UNCOMMON;
+}
+
+static __always_inline bool quick_has_df(void *data, bool ipv6)
+{
+	return ipv6 || ((struct iphdr *)(data + ETH_HLEN))->frag_off & bpf_htons(IPV4_DF);
+}
+
+/* For the stack, unless some service takes any port, or the packet may be a reply. */
+static __always_inline int quick_pass(const struct lb_settings *set, void *data, __u32 bytes,
+				      bool ipv6)
+{
+	struct packet pkt = quick_read(data, bytes, ipv6);
+
+	if ((read_once(&set->services) | read_once(&set->replies)) & LB_TABLE_FLAG)
+		return LB_UNCOMMON;
+	return xdp_action(packet_leave(&pkt, LB_PASS_NOT_SERVICE));
+}
+
+static __always_inline int quick_balance(struct xdp_md *ctx, const struct lb_settings *set,
+					 void *data, void *end, bool ipv6)
+{
+	__u32 bytes = end - data;
+	struct lb_entry *service;
+	struct packet pkt;
+	struct quick quick;
+
+	if (!quick_takes(data, end, ipv6))
+		return LB_UNCOMMON;
+	pkt = quick_read(data, bytes, ipv6);
+	service = service_find(set, &pkt, pkt.dport, pkt.protocol);
+	if (!service)
+		return quick_pass(set, data, bytes, ipv6);
+	if (__builtin_expect(service->used & (LB_ENTRY_TRACK | LB_ENTRY_SOURCE), 0))
+		return LB_UNCOMMON;
+	pkt = quick_read(data, bytes, ipv6);
+	if (service->used & LB_ENTRY_MSS && packet_is_syn(&pkt))
+		return LB_UNCOMMON;
+	if (packet_check(&pkt) != LB_GO_ON || !quick_pick(ctx, set, &pkt, service, &quick))
+		return LB_UNCOMMON;
+	if (__builtin_expect(!backend_encapsulates(quick.backend), 1))
+		return quick_forward(ctx, &quick, data, bytes, ipv6);
+	if (quick.backend->forward == LB_FORWARD_IPIP && quick_has_df(data, ipv6))
+		return quick_encap(ctx, &quick, data, bytes, false, ipv6);
+	return quick_tunnel(ctx, quick.service, quick.id, quick.hash);
+}
+
+/* Returns the XDP action, or LB_UNCOMMON. */
+static __always_inline int packet_quick(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct lb_settings *set = settings();
+	struct packet pkt;
+
+	if (!set || capture_word(set) || data + ETH_HLEN > end)
+		return LB_UNCOMMON;
+	if (eth_protocol(data) == bpf_htons(ETH_P_IP))
+		return quick_balance(ctx, set, data, end, false);
+	if (eth_protocol(data) == bpf_htons(ETH_P_IPV6))
+		return quick_balance(ctx, set, data, end, true);
+	if (is_vlan_tag(eth_protocol(data)))
+		return LB_UNCOMMON;
+	packet_begin(&pkt, end - data);
+	return xdp_action(packet_leave(&pkt, LB_PASS_NOT_IP));
+}
+
+#endif
