@@ -16,11 +16,11 @@ ROOT = HERE.parents[1]
 BUILD = ROOT / "build"
 OTHER = BUILD / "other" / "build"  # the same lbd with other programs
 QEMU = "qemu-system-x86_64"
-MODULES = ("veth", "8021q", "sch_ingress", "cls_bpf")
+MODULES = ("veth", "8021q", "sch_ingress", "cls_bpf", "pktgen", "ip_vs", "ip_vs_mh")
 BOOT_TIMEOUT_S = 400
 
 # Programs of the system that the guest uses, and what libxdp opens by itself.
-TOOLS = ("ip", "ethtool", "bpftool", "curl")
+TOOLS = ("ip", "ethtool", "bpftool", "curl", "ipvsadm")
 DISPATCHER = "/usr/lib/*/bpf/xdp-dispatcher.o"
 
 
@@ -115,9 +115,12 @@ def initramfs_make(scratch, kernel):
         root.add_program(which(tool), f"/usr/sbin/{tool}")
     for path in modules + glob.glob(DISPATCHER):
         root.add(path)
-    for name in ("daemon", "world", "dispatcher", "lb.conf", "ways_world", "ways", "ways.conf"):
+    for name in ("daemon", "world", "dispatcher", "lb.conf", "ways_world", "ways", "ways.conf",
+                 "lab"):
         root.add(HERE / "guest" / name, f"/guest/{name}")
     root.add(HERE / "guest/init", "/init")
+    for name in ("ipvs", "lab/pktgen"):
+        root.add(ROOT / "bench" / name, f"/guest/bench/{name}")
     for name, lines in (("modules", modules), ("objects", objects())):
         (root.folder / "guest" / name).write_text("".join(f"{line}\n" for line in lines))
     for name in objects():

@@ -59,3 +59,17 @@ def test_dispatcher(guest, step):
 ])
 def test_ways(guest, step):
     guest.assert_ok(step)
+
+
+@pytest.mark.parametrize("step", [
+    "pktgen sends every packet of the matrix",
+    "pktgen keeps to a rate until it is ended, and leaves nothing",
+    "pktgen refuses to be started twice",
+    "IPVS and lbd forward the same flows, dsr",
+    "IPVS and lbd forward the same flows, nat",
+    "IPVS and lbd forward the same flows, ipip",
+    "IPVS and lbd forward the same flows, IPv6",
+    "the comparison with IPVS makes its table",
+])
+def test_lab(guest, step):
+    guest.assert_ok(step)
