@@ -7,6 +7,7 @@
 #include <libgen.h>
 #include <limits.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,43 +15,58 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench/scenario.h"
 
-#define CONFIG	 GROUND_DIR "/lb.conf"
-#define LOG	 GROUND_DIR "/lbd.log"
-#define READY	 GROUND_DIR "/ready"	/* where lbd tells systemd that it is ready */
 #define READY_MS 15000
 
-static int config_write(struct diag *diag)
+/* Where an lbd has its files. */
+struct site {
+	char folder[64];	/* of config, log, socket and state */
+	char config[80], log[80], socket[80], state[80], pin[64];
+	char ready[80];		/* where lbd tells systemd that it is ready */
+};
+
+static int site_make(const char *name, struct site *ret_site)
 {
-	const struct scenario_config config = {
-		.fronts = { "front", "link" },
-		.interface = { [CONFIG_NAT] = "inside", [CONFIG_DSR] = "link",
-			       [CONFIG_IPIP] = "link", [CONFIG_GUE] = "link" },
-		.forward = { true, true, true, true },
-	};
-	FILE *file = fopen(CONFIG, "we");
+	struct site *site = ret_site;
+
+	snprintf(site->folder, sizeof(site->folder), GROUND_DIR "/%s", name);
+	snprintf(site->config, sizeof(site->config), "%s/lb.conf", site->folder);
+	snprintf(site->log, sizeof(site->log), "%s/lbd.log", site->folder);
+	snprintf(site->socket, sizeof(site->socket), "%s/lbd.sock", site->folder);
+	snprintf(site->state, sizeof(site->state), "%s/state", site->folder);
+	snprintf(site->ready, sizeof(site->ready), "%s/ready", site->folder);
+	snprintf(site->pin, sizeof(site->pin), GROUND_BPFFS "/%s", name);
+	return mkdir(site->folder, 0700) && errno != EEXIST ? -errno : 0;
+}
+
+static int config_write(const struct site *site, balancer_config *config, const void *data,
+			struct diag *diag)
+{
+	FILE *file = fopen(site->config, "we");
 
 	if (!file) {
 		int err = -errno;
 
-		diag_add(diag, CONFIG, 0, "cannot be written: %s", strerror(-err));
+		diag_add(diag, site->config, 0, "cannot be written: %s", strerror(-err));
 		return err;
 	}
-	scenario_config_write(&config, file);
+	config(data, file);
 	return fclose(file) ? -errno : 0;
 }
 
-static int ready_open(void)
+static int ready_open(const struct site *site)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = READY };
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	unlink(READY);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", site->ready);
+	unlink(site->ready);
 	if (fd >= 0 && !bind(fd, (struct sockaddr *)&address, sizeof(address)))
 		return fd;
 	if (fd >= 0)
@@ -59,20 +75,21 @@ static int ready_open(void)
 }
 
 /* In the child: becomes lbd, or ends. */
-static void lbd_become(const struct ground *ground)
+static void lbd_become(const struct space *space, const struct site *site)
 {
-	int log = open(LOG, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	int log = open(site->log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 	char path[PATH_MAX - 8] = "", lbd[PATH_MAX];
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (log < 0 || dup2(log, STDERR_FILENO) < 0)
 		_exit(1);
-	if (readlink("/proc/self/exe", path, sizeof(path) - 1) < 0 || ground_enter_edge(ground))
+	if (readlink("/proc/self/exe", path, sizeof(path) - 1) < 0 ||
+	    setns(space->net, CLONE_NEWNET))
 		_exit(1);
 	snprintf(lbd, sizeof(lbd), "%s/lbd", dirname(path));
-	setenv("NOTIFY_SOCKET", READY, 1);
-	execl(lbd, "lbd", "-c", CONFIG, "--pin", GROUND_BPFFS "/bench", "--socket",
-	      GROUND_DIR "/lbd.sock", "--state", GROUND_DIR "/state", (char *)NULL);
+	setenv("NOTIFY_SOCKET", site->ready, 1);
+	execl(lbd, "lbd", "-c", site->config, "--pin", site->pin, "--socket", site->socket,
+	      "--state", site->state, (char *)NULL);
 	fprintf(stderr, "%s: %s\n", lbd, strerror(errno));
 	_exit(1);
 }
@@ -97,9 +114,9 @@ static bool ready_wait(int fd, pid_t pid)
 	return false;
 }
 
-static void log_tell(struct diag *diag)
+static void log_tell(const struct site *site, struct diag *diag)
 {
-	FILE *file = fopen(LOG, "re");
+	FILE *file = fopen(site->log, "re");
 	char line[512];
 
 	while (file && fgets(line, sizeof(line), file)) {
@@ -110,20 +127,24 @@ static void log_tell(struct diag *diag)
 		fclose(file);
 }
 
-int balancer_start(const struct ground *ground, struct balancer *ret_balancer, struct diag *diag)
+int balancer_start_in(const struct space *space, const char *name, balancer_config *config,
+		      const void *data, struct balancer *ret_balancer, struct diag *diag)
 {
 	struct balancer balancer;
-	int ready, err = config_write(diag);
+	struct site site;
+	int ready, err = site_make(name, &site);
 
+	if (!err)
+		err = config_write(&site, config, data, diag);
 	if (err)
 		return err;
-	ready = ready_open();
+	ready = ready_open(&site);
 	balancer.pid = ready < 0 ? -1 : fork();
 	if (!balancer.pid)
-		lbd_become(ground);
+		lbd_become(space, &site);
 	if (balancer.pid < 0 || !ready_wait(ready, balancer.pid)) {
 		diag_add(diag, NULL, 0, "lbd did not get ready");
-		log_tell(diag);
+		log_tell(&site, diag);
 		err = -ECHILD;
 		balancer_stop(&balancer);
 	} else {
@@ -132,6 +153,24 @@ int balancer_start(const struct ground *ground, struct balancer *ret_balancer, s
 	if (ready >= 0)
 		close(ready);
 	return err;
+}
+
+static void flood_config_write(const void *data, FILE *to)
+{
+	scenario_config_write(data, to);
+}
+
+int balancer_start(const struct ground *ground, struct balancer *ret_balancer, struct diag *diag)
+{
+	static const struct scenario_config config = {
+		.fronts = { "front", "link" },
+		.interface = { [CONFIG_NAT] = "inside", [CONFIG_DSR] = "link",
+			       [CONFIG_IPIP] = "link", [CONFIG_GUE] = "link" },
+		.forward = { true, true, true, true },
+	};
+
+	return balancer_start_in(&ground->edge, "bench", flood_config_write, &config,
+				 ret_balancer, diag);
 }
 
 void balancer_stop(struct balancer *balancer)

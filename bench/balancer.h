@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A real lbd in the edge namespace, with pins, socket and state in the bench's own mounts. */
+/* A real lbd in a namespace of the bench, with pins, socket and state in the bench's own mounts. */
 #ifndef BENCH_BALANCER_H
 #define BENCH_BALANCER_H
+
+#include <stdio.h>
 
 #include "bench/ground.h"
 
@@ -13,5 +15,11 @@ struct balancer {
  * written and the programs attached. Returns 0, or -errno with what lbd said in diag. */
 int balancer_start(const struct ground *ground, struct balancer *ret_balancer, struct diag *diag);
 void balancer_stop(struct balancer *balancer);
+
+/* The same in any namespace, with a config of its own. Several stand side by side, each under its
+ * own `name`. */
+typedef void balancer_config(const void *data, FILE *to);
+int balancer_start_in(const struct space *space, const char *name, balancer_config *config,
+		      const void *data, struct balancer *ret_balancer, struct diag *diag);
 
 #endif

@@ -14,6 +14,8 @@
 
 #include <bpf/libbpf.h>
 
+#include "bench/cpus.h"
+
 /* In the order in which they are measured and printed. */
 static const struct part *const all_parts[] = { &cost_part, &mpps_part, &motion_part };
 
@@ -129,27 +131,6 @@ void progress(const char *part, const char *name)
 		fputs("\r\033[K", stderr);
 }
 
-/* What the kernel's test runs measure, they measure where this process is. */
-static int cpu_bind(int wanted, int *ret_cpu)
-{
-	cpu_set_t set;
-	int cpu = wanted;
-
-	if (cpu < 0) {
-		if (sched_getaffinity(0, sizeof(set), &set))
-			return -errno;
-		for (int i = 0; i < CPU_SETSIZE; i++)
-			if (CPU_ISSET(i, &set))
-				cpu = i;
-	}
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set))
-		return -errno;
-	*ret_cpu = cpu;
-	return 0;
-}
-
 static int json_write(const struct report *report, const char *out, struct diag *diag)
 {
 	char path[PATH_MAX], self[PATH_MAX - 16] = "";
@@ -207,7 +188,8 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
-	err = cpu_bind(options.cpu, &cpu);
+	/* What the kernel's test runs measure, they measure where this process is. */
+	err = cpus_bind(options.cpu, &cpu);
 	if (err) {
 		fprintf(stderr, "bench: cannot run on that CPU: %s\n", strerror(-err));
 		return 1;

@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,9 +14,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,51 +35,6 @@ static int mounts_make(struct diag *diag)
 		return 0;
 	diag_add(diag, NULL, 0, "cannot make mounts of its own: %s", strerror(errno));
 	return -EPERM;
-}
-
-/* No neighbour discovery among the packets that are counted. */
-static int ipv6_silence(void)
-{
-	int fd = open("/proc/sys/net/ipv6/conf/default/disable_ipv6", O_WRONLY | O_CLOEXEC);
-	int err = fd >= 0 && write(fd, "1", 1) == 1 ? 0 : -errno;
-
-	if (fd >= 0)
-		close(fd);
-	return err == -ENOENT ? 0 : err; /* a kernel without IPv6 is silent */
-}
-
-static int namespace_fd(pid_t pid)
-{
-	char path[64];
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
-static int holder_start(pid_t *ret_holder)
-{
-	int ready[2];
-	char byte;
-	bool made;
-	pid_t pid;
-
-	if (pipe2(ready, O_CLOEXEC))
-		return -errno;
-	pid = fork();
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (unshare(CLONE_NEWNET) || ipv6_silence() || write(ready[1], "", 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
-	}
-	close(ready[1]);
-	made = pid > 0 && read(ready[0], &byte, 1) == 1;
-	close(ready[0]);
-	*ret_holder = pid;
-	return made ? 0 : -EPERM;
 }
 
 __attribute__((format(printf, 2, 3)))
@@ -130,7 +82,7 @@ static int links_make(const struct ground *ground, struct diag *diag)
 	for (size_t i = 0; !err && i < count; i++)
 		err = run(diag, "ip link add %s type veth peer name %s netns %d && "
 				"ip link set dev %s up",
-			  veths[i].outside, veths[i].edge, ground->holder, veths[i].outside);
+			  veths[i].outside, veths[i].edge, ground->edge.holder, veths[i].outside);
 	if (!err)
 		err = ground_enter_edge(ground);
 	for (size_t i = 0; !err && i < count; i++)
@@ -143,18 +95,17 @@ static int links_make(const struct ground *ground, struct diag *diag)
 
 int ground_make(struct ground *ret_ground, struct diag *diag)
 {
-	struct ground ground = { .outside = -1, .edge = -1 };
+	struct ground ground = { .outside = -1 };
 	int err = mounts_make(diag);
 
 	if (err)
 		return err;
-	err = unshare(CLONE_NEWNET) ? -errno : ipv6_silence();
+	err = unshare(CLONE_NEWNET) ? -errno : space_silence();
 	if (!err)
-		err = holder_start(&ground.holder);
+		err = space_make(space_idle, NULL, &ground.edge);
 	if (!err) {
-		ground.outside = namespace_fd(getpid());
-		ground.edge = namespace_fd(ground.holder);
-		err = ground.outside < 0 ? ground.outside : ground.edge < 0 ? ground.edge : 0;
+		ground.outside = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+		err = ground.outside < 0 ? -errno : 0;
 	}
 	if (err)
 		diag_add(diag, NULL, 0, "cannot make network namespaces: %s", strerror(-err));
@@ -169,19 +120,14 @@ int ground_make(struct ground *ret_ground, struct diag *diag)
 
 void ground_unmake(struct ground *ground)
 {
-	if (ground->holder > 0) {
-		kill(ground->holder, SIGKILL);
-		waitpid(ground->holder, NULL, 0);
-	}
+	space_unmake(&ground->edge);
 	if (ground->outside >= 0)
 		close(ground->outside);
-	if (ground->edge >= 0)
-		close(ground->edge);
 }
 
 int ground_enter_edge(const struct ground *ground)
 {
-	return setns(ground->edge, CLONE_NEWNET) ? -errno : 0;
+	return setns(ground->edge.net, CLONE_NEWNET) ? -errno : 0;
 }
 
 void ground_leave_edge(const struct ground *ground)

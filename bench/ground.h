@@ -12,16 +12,15 @@
 #ifndef BENCH_GROUND_H
 #define BENCH_GROUND_H
 
-#include <sys/types.h>
-
+#include "bench/space.h"
 #include "config/diag.h"
 
 #define GROUND_BPFFS "/sys/fs/bpf"	/* a BPF file system of its own */
 #define GROUND_DIR   "/run"		/* an empty directory of its own */
 
 struct ground {
-	int outside, edge;	/* fds of the namespaces */
-	pid_t holder;		/* a process that does nothing but be in the edge namespace */
+	int outside;		/* fd of the namespace */
+	struct space edge;	/* its holder does nothing but be there */
 };
 
 /* Moves this process into the outside namespace. Returns 0 or -errno with a sentence. */

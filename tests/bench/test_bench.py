@@ -68,7 +68,7 @@ def left_behind():
     found = sorted(links & {"front-gen", "inside-end", "link-end", "barein-gen", "bareout-end"})
     mounts = pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
     found += [mount for mount in mounts if " - tmpfs bench " in mount]
-    paths = ("/run/lb.conf", "/run/lbd.sock", "/run/lbd.log", "/sys/fs/bpf/bench")
+    paths = ("/run/bench", "/sys/fs/bpf/bench")
     return found + [path for path in paths if os.path.exists(path)]
 
 
