@@ -25,4 +25,11 @@ enum bench_target { BENCH_LB, BENCH_LRU, BENCH_BARE, BENCH_EMPTY, BENCH_TARGETS 
 
 #define BENCH_LRU_ENTRIES (5 << 18) /* of the LRU map: room for 2^20 flows and a quarter more */
 
+/* The TCP measurements' containers: 10.64.N.2, with these MACs on both ends of their veths, the
+ * last byte being N. */
+#define BENCH_BARE_NET	    0x0a40
+#define BENCH_BARE_MAX	    8
+#define BENCH_MAC_EDGE	    "\x02\x00\x00\x00\x00"
+#define BENCH_MAC_CONTAINER "\x02\x00\x00\x00\x01"
+
 #endif

@@ -25,6 +25,15 @@ static const struct goal goals[] = {
 	{ "Mpps, 1M flows: dsr to bare", "mpps.*.dsr.1m.ratio", "lbd", "bare", true, 0.90 },
 	{ "Mpps, 1M flows: nat to bare", "mpps.*.nat.1m.ratio", "lbd", "bare", true, 0.87 },
 	{ "Mpps, 1M flows: ipip to bare", "mpps.*.ipip.1m.ratio", "lbd", "bare", true, 0.85 },
+	{ "new connections a second: lbd, nat, to HAProxy", "tcp.new.lbd_nat*.rate_ratio", NULL,
+	  NULL, true, 1.6 },
+	{ "CPU a connection: lbd, nat, to HAProxy", "tcp.new.lbd_nat*.cpu_ratio", NULL, NULL,
+	  false, 0.5 },
+	{ "download: lbd, nat, to routed", "tcp.down.*.lbd_nat*.rate_ratio", NULL, NULL, true,
+	  0.95 },
+	{ "upload: lbd, nat, to routed", "tcp.up.*.lbd_nat*.rate_ratio", NULL, NULL, true, 0.8 },
+	{ "upload, frames as from a NIC: lbd, nat, to routed", "tcp.up_wire.*.lbd_nat.rate_ratio",
+	  NULL, NULL, true, 0.8 },
 };
 
 /* The other figure of the same name but for its last word. */

@@ -29,6 +29,15 @@ RINGS = [f"motion.{size}.{backends}" for size in ("auto", "65537") for backends 
 SWEEPS = ["motion.65537", "motion.1m"]
 PASSES = ["ipv4.pass.1m", "ipv6.pass.1m", "ipv4.icmp", "arp"]
 SHAPES = ["ipv4", "ipv6", "ipv4_wrapped", "ipv6_wrapped", "fixed"]
+BALANCERS = ["lbd_nat", "lbd_nat_bridge", "lbd_dsr", "nft_jhash", "haproxy", "nginx"]
+OVER_VETH = ["routed", "bare", *BALANCERS]
+CONNECTIONS = [f"tcp.new.{who}" for who in [*OVER_VETH, "nft_numgen"]]
+BULK = ([f"tcp.{way}.{who}" for way in ("down.1", "down.8", "up.1", "up.8") for who in OVER_VETH]
+        + [f"tcp.{way}.{who}" for way in ("up_wire.1", "up_wire.8")
+           for who in ("routed", "bare", "lbd_nat")]
+        + [f"tcp.up_offload.8.{who}" for who in ("routed", "nft_jhash", "haproxy", "nginx")])
+COMPARED = ([name for name in CONNECTIONS if not name.endswith(".haproxy")]
+            + [name for name in BULK if not name.endswith(".routed")])
 TEXTS = ["machine", "kernel", "commit", "time"]
 COUNTS = ["processors", "cpu"]
 EXPECTED = {
@@ -40,7 +49,13 @@ EXPECTED = {
     "ratio": [f"cost.{name}.ratio" for name in FLOWS + WRAPPED + RECORDED + NEW]
              + [f"cost.{name}.unrecorded" for name in NEW] + ["cost.ipv4.ipip.1m.to_dsr"]
              + [f"mpps.{name}.{what}" for name in FLOWS + WRAPPED for what in ("ratio", "lost")]
-             + [f"{ring}.{what}" for ring in RINGS for what in ("removed", "added")],
+             + [f"{ring}.{what}" for ring in RINGS for what in ("removed", "added")]
+             + [f"{name}.{what}" for name in COMPARED for what in ("rate_ratio", "cpu_ratio")],
+    "1/s": [f"{name}.rate" for name in CONNECTIONS],
+    "us": [f"{name}.cpu" for name in CONNECTIONS]
+          + [f"{name}.added" for name in CONNECTIONS if name != "tcp.new.routed"],
+    "Gbit/s": [f"{name}.rate" for name in BULK],
+    "s/Gbit": [f"{name}.cpu" for name in BULK],
     "flows": COUNTED,
     "ms": [f"{ring}.build" for ring in RINGS]
           + [f"{sweep}.{what}" for sweep in SWEEPS for what in ("step", "waiting", "settling")],
@@ -106,8 +121,18 @@ def test_figures_are_possible(lines):
             assert 0.01 < value < 100, line
         elif name.endswith(".lost"):
             assert 0 <= value <= 0.5, line
-        elif name.endswith(".ratio"):
+        elif name.endswith("ratio"):
             assert 0 < value < 100, line
+        elif line["unit"] == "1/s":
+            assert 100 < value < 1e6, line
+        elif name.endswith(".added"):  # less than nothing where the machine was busy
+            assert -500 < value < 5000, line
+        elif line["unit"] == "us":
+            assert 2 < value < 5000, line
+        elif line["unit"] == "Gbit/s":
+            assert 0.01 < value < 1000, line
+        elif line["unit"] == "s/Gbit":
+            assert 0.001 < value < 20, line
         if line["unit"] in EXPECTED:
             assert line["least"] <= value <= line["most"], line
 
@@ -167,6 +192,16 @@ def test_table_shows_what_a_change_of_backends_moves(tmp_path):
     assert "IPv4 nat" not in done.stdout
 
 
+def test_table_shows_connections_and_throughput_beside_other_balancers(tmp_path):
+    done = bench("--quick", "--only", "tcp", "--out", str(tmp_path / "bench.json"))
+    assert done.returncode == 0, done.stderr
+    for text in ["New connections", "Download, 8 streams", "Upload, 1 stream", "as from a NIC",
+                 "lbd, nat, bridge", "nftables, numgen", "HAProxy", "nginx",
+                 "upload: lbd, nat, to routed"]:
+        assert text in done.stdout
+    assert "ns a packet" not in done.stdout
+
+
 def fake_build(folder, *runs):
     """A build directory whose lb-bench gives one figure, another value each run."""
     folder.mkdir()
@@ -215,16 +250,20 @@ def test_wrong_usage_is_told(arguments):
     assert "Usage: bench" in done.stderr and not done.stdout
 
 
-def children(pid):
+def descendants(pid):
     path = pathlib.Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(child) for child in path.read_text().split()]
-
-
-def is_lbd(pid):
     try:
-        return pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "lbd"
+        found = [int(child) for child in path.read_text().split()]
     except OSError:
-        return False
+        found = []
+    return found + [child for parent in found for child in descendants(parent)]
+
+
+def command_of(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def wait_for(what, seconds=30):
@@ -237,12 +276,14 @@ def wait_for(what, seconds=30):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_nothing_stays_when_it_is_ended(number):
-    running = subprocess.Popen([BENCH, "--only", "mpps", "--json"], stdout=subprocess.DEVNULL,
+@pytest.mark.parametrize("part, commands", [
+    ("mpps", {"lbd"}), ("tcp", {"lbd", "haproxy", "nginx"})])
+def test_nothing_stays_when_it_is_ended(part, commands, number):
+    running = subprocess.Popen([BENCH, "--only", part, "--json"], stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL)
     try:
-        assert wait_for(lambda: any(map(is_lbd, children(running.pid))))
-        started = children(running.pid)
+        assert wait_for(lambda: commands <= set(map(command_of, descendants(running.pid))))
+        started = descendants(running.pid)
     finally:
         running.send_signal(number)
         running.wait(timeout=30)
