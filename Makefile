@@ -135,7 +135,7 @@ $(BUILD)/lb-bench: $(BENCH_O) $(BUILD)/libcommon.a
 
 .PHONY: bench
 bench: packages ## what the data plane costs, beside the least that any program could; as root
-	@$(MAKE) --no-print-directory -j2 $(BUILD)/lb-bench $(BUILD)/lbd
+	@$(MAKE) --no-print-directory -j2 $(BUILD)/lb-bench $(BUILD)/lbd $(BUILD)/lbctl
 	@$(BUILD)/lb-bench
 
 # ---- the rest of the door ------------------------------------------------------------------------

@@ -15,6 +15,7 @@
 #include "bench/recorded.h"
 #include "bench/rig.h"
 #include "bench/run.h"
+#include "bench/table.h"
 #include "config/mem.h"
 #include "lb/kernel/settle.h"
 #include "lb/kernel/stats.h"
@@ -22,9 +23,16 @@
 #define NEW_MAX (1 << 17) /* new flows a round: a quarter for each bucket of the records */
 
 struct raw {
+	const struct scenario *scenario;
 	struct samples subjects[SUBJECTS];
 	struct recorded recorded;
 	struct samples lost;	/* new flows without a record, in parts of them */
+};
+
+/* Of the scenarios that were chosen. */
+struct raws {
+	struct raw *all;
+	size_t count;
 };
 
 /* ---- rounds ---------------------------------------------------------------------------------- */
@@ -113,7 +121,7 @@ static int records_prepare(struct rig *rig, struct raw *raw, struct diag *diag)
 	double ns;
 	int err;
 
-	if (rig->scenario->motion == AT_REST)
+	if (!rig->scenario->moving)
 		return 0;
 	slots_set_in_motion(rig);
 	if (rig->scenario->traffic == TRAFFIC_SERVICE)
@@ -124,9 +132,9 @@ static int records_prepare(struct rig *rig, struct raw *raw, struct diag *diag)
 	return err ? err : rig_run(rig, LB, BENCH_LRU_ENTRIES, &ns, &disturbed);
 }
 
-static int scenario_measure(const struct pace *pace, const struct scenario *scenario,
-			    struct raw *raw, struct diag *diag)
+static int scenario_measure(const struct pace *pace, struct raw *raw, struct diag *diag)
 {
+	const struct scenario *scenario = raw->scenario;
 	char name[SCENARIO_NAME_MAX];
 	struct rig rig;
 	int err;
@@ -150,9 +158,9 @@ static int scenario_measure(const struct pace *pace, const struct scenario *scen
 /* ---- figures --------------------------------------------------------------------------------- */
 
 /* How a driver writes its packets (vary.bpf.h). */
-enum shape { IPV4_FLOWS, IPV6_FLOWS, IPV4_WRAPPED, IPV6_WRAPPED, FIXED, SHAPES };
+enum shape { IPV4_FLOWS, IPV6_FLOWS, IPV4_WRAPPED, IPV6_WRAPPED, IPV4_DRAWN, FIXED, SHAPES };
 static const char *const shape_names[SHAPES] = { "ipv4", "ipv6", "ipv4_wrapped", "ipv6_wrapped",
-						 "fixed" };
+						 "ipv4_drawn", "fixed" };
 
 static enum shape shape_of(const struct scenario *scenario)
 {
@@ -160,6 +168,8 @@ static enum shape shape_of(const struct scenario *scenario)
 		return FIXED;
 	if (scenario_wraps(scenario))
 		return scenario->family == IPV4 ? IPV4_WRAPPED : IPV6_WRAPPED;
+	if (scenario->zipf)
+		return IPV4_DRAWN;
 	return scenario->family == IPV4 ? IPV4_FLOWS : IPV6_FLOWS;
 }
 
@@ -174,21 +184,23 @@ static enum shape bare_shape_of(const struct scenario *scenario)
 /* What a test run with an empty program takes for packets of a shape, without the run itself:
  * always the same work, so the least of all rounds of all scenarios is taken; what others have
  * above it is the machine's. */
-static double empty_ns(const struct raw *raws, enum shape shape)
+static double empty_ns(const struct raws *raws, enum shape shape)
 {
 	double empty = INFINITY, harness = INFINITY;
 
-	for (size_t i = 0; i < scenario_count; i++) {
-		harness = fmin(harness, samples_min(&raws[i].subjects[HARNESS]));
-		if (shape_of(&scenarios[i]) == shape)
-			empty = fmin(empty, samples_min(&raws[i].subjects[EMPTY]));
+	for (size_t i = 0; i < raws->count; i++) {
+		const struct raw *raw = &raws->all[i];
+
+		harness = fmin(harness, samples_min(&raw->subjects[HARNESS]));
+		if (shape_of(raw->scenario) == shape)
+			empty = fmin(empty, samples_min(&raw->subjects[EMPTY]));
 	}
 	return empty - harness;
 }
 
 /* What a driver takes. One for packets that are wrapped takes the header off again, and its empty
  * program puts one on: half of what the two take is the driver's. */
-static double driver_ns(const struct raw *raws, enum shape shape)
+static double driver_ns(const struct raws *raws, enum shape shape)
 {
 	enum shape plain = shape == IPV4_WRAPPED ? IPV4_FLOWS : IPV6_FLOWS;
 
@@ -215,15 +227,14 @@ static void count_add(struct report *report, uint64_t count, const char *name, c
 	report_add(report, &samples, "flows", "cost.%s.%s", name, what);
 }
 
-static void motion_figures_add(const struct scenario *scenario, const struct raw *raw,
-			       double driver, struct report *report)
+static void motion_figures_add(const struct raw *raw, double driver, struct report *report)
 {
 	const struct samples lru = net_of(&raw->subjects[LRU], driver);
 	char name[SCENARIO_NAME_MAX];
 
-	scenario_name(scenario, name);
+	scenario_name(raw->scenario, name);
 	report_add(report, &lru, "ns", "cost.%s.lru", name);
-	if (scenario_is_of_new_flows(scenario)) {
+	if (scenario_is_of_new_flows(raw->scenario)) {
 		report_add(report, &raw->lost, "ratio", "cost.%s.unrecorded", name);
 		return;
 	}
@@ -232,11 +243,13 @@ static void motion_figures_add(const struct scenario *scenario, const struct raw
 	count_add(report, raw->recorded.lru_unrecorded, name, "lru_unrecorded");
 }
 
-static void scenario_figures_add(const struct scenario *scenario, const struct raw *raw,
-				 double driver, double bare_driver, struct report *report)
+static void scenario_figures_add(const struct raw *raw, const double *drivers,
+				 struct report *report)
 {
+	const struct scenario *scenario = raw->scenario;
+	const double driver = drivers[shape_of(scenario)];
 	const struct samples lb = net_of(&raw->subjects[LB], driver);
-	const struct samples bare = net_of(&raw->subjects[BARE], bare_driver);
+	const struct samples bare = net_of(&raw->subjects[BARE], drivers[bare_shape_of(scenario)]);
 	struct samples ratio = { 0 };
 	char name[SCENARIO_NAME_MAX];
 
@@ -248,21 +261,24 @@ static void scenario_figures_add(const struct scenario *scenario, const struct r
 		samples_add(&ratio, lb.values[i] / bare.values[i]);
 	report_add(report, &bare, "ns", "cost.%s.bare", name);
 	report_add(report, &ratio, "ratio", "cost.%s.ratio", name);
-	if (scenario->motion != AT_REST)
-		motion_figures_add(scenario, raw, driver, report);
+	if (scenario->moving)
+		motion_figures_add(raw, driver, report);
 }
 
-static const struct raw *raw_of(const struct raw *raws, enum config_forward forward)
+static const struct raw *raw_of(const struct raws *raws, enum config_forward forward)
 {
-	for (size_t i = 0; i < scenario_count; i++)
-		if (scenarios[i].family == IPV4 && scenarios[i].forward == forward &&
-		    scenarios[i].flows == 1 << 20 && scenario_is_steady(&scenarios[i]))
-			return &raws[i];
-	abort(); /* it is in the matrix */
+	for (size_t i = 0; i < raws->count; i++) {
+		const struct scenario *scenario = raws->all[i].scenario;
+
+		if (scenario->family == IPV4 && scenario->forward == forward &&
+		    matrix_has(scenario, AT_REST))
+			return &raws->all[i];
+	}
+	abort(); /* it is in every matrix */
 }
 
 /* What an outer header costs, beside the same packet without. */
-static void wrapping_add(const struct raw *raws, const double *drivers, struct report *report)
+static void wrapping_add(const struct raws *raws, const double *drivers, struct report *report)
 {
 	struct samples ipip = net_of(&raw_of(raws, CONFIG_IPIP)->subjects[LB],
 				     drivers[IPV4_WRAPPED]);
@@ -274,7 +290,7 @@ static void wrapping_add(const struct raw *raws, const double *drivers, struct r
 	report_add(report, &ratio, "ratio", "cost.ipv4.ipip.1m.to_dsr");
 }
 
-static void figures_add(const struct raw *raws, struct report *report)
+static void figures_add(const struct raws *raws, struct report *report)
 {
 	double drivers[SHAPES];
 
@@ -285,36 +301,45 @@ static void figures_add(const struct raw *raws, struct report *report)
 		samples_add(&writing, drivers[shape]);
 		report_add(report, &writing, "ns", "cost.%s.writing", shape_names[shape]);
 	}
-	for (size_t i = 0; i < scenario_count; i++)
-		scenario_figures_add(&scenarios[i], &raws[i], drivers[shape_of(&scenarios[i])],
-				     drivers[bare_shape_of(&scenarios[i])], report);
+	for (size_t i = 0; i < raws->count; i++)
+		scenario_figures_add(&raws->all[i], drivers, report);
 	wrapping_add(raws, drivers, report);
+}
+
+static struct raws raws_choose(const struct pace *pace)
+{
+	struct raws raws = { .all = mem_array(scenario_count, sizeof(*raws.all)) };
+
+	for (size_t i = 0; i < scenario_count; i++)
+		if (scenario_is_in(&scenarios[i], IN_COST, pace->extent == FULL))
+			raws.all[raws.count++].scenario = &scenarios[i];
+	return raws;
 }
 
 static int cost_measure(const struct pace *pace, const struct ground *ground,
 			struct report *report, struct diag *diag)
 {
-	struct raw *raws = mem_array(scenario_count, sizeof(*raws));
+	struct raws raws = raws_choose(pace);
 	struct samples line = { 0 };
 	int err = 0;
 
 	(void)ground;
-	for (size_t i = 0; !err && i < scenario_count; i++)
-		err = scenario_measure(pace, &scenarios[i], &raws[i], diag);
+	for (size_t i = 0; !err && i < raws.count; i++)
+		err = scenario_measure(pace, &raws.all[i], diag);
 	for (unsigned int round = 0; !err && round < pace->rounds; round++)
 		samples_add(&line, memory_line_ns(pace->packets));
 	if (!err) {
-		figures_add(raws, report);
+		figures_add(&raws, report);
 		report_add(report, &line, "ns", "cost.line");
 	}
-	free(raws);
+	free(raws.all);
 	return err;
 }
 
 const struct part cost_part = {
 	.name = "cost",
 	.help = "nanoseconds a packet in the program lb",
-	.pace = { [QUICK] = { 1, 20000 }, [USUAL] = { 13, 1 << 19 }, [FULL] = { 13, 1 << 19 } },
+	.pace = { [QUICK] = { 1, 20000 }, [USUAL] = { 9, 1 << 18 }, [FULL] = { 13, 1 << 19 } },
 	.measure = cost_measure,
 	.print = cost_print,
 };

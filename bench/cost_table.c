@@ -11,7 +11,7 @@ static void passes_print(const struct report *report, FILE *to)
 	fputs("\nTo the stack, ns a packet\n", to);
 	for (size_t i = 0; i < scenario_count; i++) {
 		if (scenarios[i].traffic < TRAFFIC_OTHER_PORT)
-			continue;
+			continue; /* else every extent measures it */
 		fprintf(to, "%-18s ", scenario_title(&scenarios[i]));
 		cell_print(report_find(report, "cost.%s.lb", scenario_name(&scenarios[i], name)),
 			   7, 1, to);
@@ -47,10 +47,13 @@ static void records_print(const struct report *report, FILE *to)
 	char name[SCENARIO_NAME_MAX];
 
 	for (size_t i = 0; i < scenario_count; i++) {
-		if (!matrix_has(&scenarios[i], ALL_MOVING))
-			continue;
+		const struct figure *known;
+
 		scenario_name(&scenarios[i], name);
-		recorded += report_find(report, "cost.%s.recorded", name)->value;
+		known = report_find(report, "cost.%s.recorded", name);
+		if (!known || !matrix_has(&scenarios[i], ALL_MOVING))
+			continue;
+		recorded += known->value;
 		unrecorded += report_find(report, "cost.%s.unrecorded", name)->value;
 	}
 	fprintf(to, "Of a million flows %.2f%% found no room in the buckets. A random line of a "
@@ -70,9 +73,12 @@ void cost_print(const struct report *report, FILE *to)
 	static const struct matrix moving = {
 		"All slots in motion", "cost", { "lb", "lru", "ratio" }, ALL_MOVING, 1 };
 
+	static const char *const columns[] = { "lb", "bare", "ratio", NULL };
+
 	fprintf(to, "TCP in the smallest frames, medians; a service of %d backends; nat to "
 		"containers of the host, dsr to other hosts\n", SCENARIO_BACKENDS);
 	matrix_print(report, &rest, to);
+	variations_print(report, "cost", columns, 1, to);
 	passes_print(report, to);
 	matrix_print(report, &tenth, to);
 	matrix_print(report, &moving, to);

@@ -19,6 +19,14 @@ int generate(struct xdp_md *ctx)
 	return bpf_redirect(flood_ifindex, 0);
 }
 
+/* Every flow's SYN, and a packet behind it. */
+SEC("xdp")
+int generate_opening(struct xdp_md *ctx)
+{
+	opening_write(ctx);
+	return bpf_redirect(flood_ifindex, 0);
+}
+
 SEC("xdp")
 int sink(struct xdp_md *ctx)
 {

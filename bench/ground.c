@@ -25,6 +25,7 @@ static const struct {
 } veths[] = {
 	{ "front", "front-gen" }, { "inside", "inside-end" }, { "link", "link-end" },
 	{ "barein", "barein-gen" }, { "bareout", "bareout-end" },
+	{ "drop", "drop-gen" },
 };
 
 static int mounts_make(struct diag *diag)
@@ -95,7 +96,10 @@ static int links_make(const struct ground *ground, struct diag *diag)
 
 int ground_make(struct ground *ret_ground, struct diag *diag)
 {
-	struct ground ground = { .outside = -1 };
+	struct ground ground = {
+		.origin = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC),
+		.outside = -1,
+	};
 	int err = mounts_make(diag);
 
 	if (err)
@@ -123,6 +127,8 @@ void ground_unmake(struct ground *ground)
 	space_unmake(&ground->edge);
 	if (ground->outside >= 0)
 		close(ground->outside);
+	if (ground->origin >= 0)
+		close(ground->origin);
 }
 
 int ground_enter_edge(const struct ground *ground)

@@ -8,6 +8,7 @@
  *     link-end    ───────────────────── link     hosts on its link
  *     barein-gen  ───────────────────── barein   the bare program
  *     bareout-end ───────────────────── bareout
+ *     drop-gen    ───────────────────── drop     nothing: what comes there is dropped
  */
 #ifndef BENCH_GROUND_H
 #define BENCH_GROUND_H
@@ -19,6 +20,7 @@
 #define GROUND_DIR   "/run"		/* an empty directory of its own */
 
 struct ground {
+	int origin;		/* fd of the network namespace in which the bench was started */
 	int outside;		/* fd of the namespace */
 	struct space edge;	/* its holder does nothing but be there */
 };

@@ -23,15 +23,18 @@
 void slots_set_in_motion(struct rig *rig)
 {
 	const struct ring *ring = &rig_service(rig)->ring[rig->scenario->family];
-	uint32_t step = rig->scenario->motion == TENTH_MOVING ? 10 : 1;
+	const uint32_t moving = rig->scenario->moving;
 	struct dataplane *dataplane = rig->dataplane;
 	struct usable usable;
 
 	state_usable(rig->state, &usable);
-	for (uint32_t i = ring->base; i < ring->base + ring->slots; i += step) {
+	for (uint32_t i = ring->base; i < ring->base + ring->slots; i++) {
 		uint32_t owner = LB_SLOT_OWNER(dataplane->slots[i]);
 		uint64_t before = LB_SLOT(rig_before(rig)->id, 0, 0);
 
+		/* As evenly as that many of a hundred can be. */
+		if ((i - ring->base) * moving % 100 >= moving)
+			continue;
 		dataplane->clocks[i].clock = motion_now(dataplane);
 		dataplane->clocks[i].epoch++;
 		dataplane->slots[i] = slot_step(before, owner, &usable) |

@@ -12,8 +12,8 @@ struct recorded {
 	uint64_t lru_unrecorded; /* or not in the LRU map */
 };
 
-/* Gives slots that SCENARIO_BEFORE had to their owners, as the daemon does when it is drained: all
- * of them, or every tenth. */
+/* Gives slots that SCENARIO_BEFORE had to their owners, as the daemon does when it is drained: as
+ * many of a hundred as the scenario says. */
 void slots_set_in_motion(struct rig *rig);
 
 /* Opens every flow, through lb and through its twin, and finds out what they know of them. An error

@@ -24,7 +24,10 @@
 static int config_make(struct rig *rig, struct diag *diag)
 {
 	struct scenario_config wanted = { .fronts = { TO_DEVICE },
-					  .before = rig->scenario->motion != AT_REST };
+					  .services = scenario_services(rig->scenario),
+					  .backends = scenario_backends(rig->scenario),
+					  .before = rig->scenario->moving ? BEFORE_OWNED
+									  : NO_BEFORE };
 	char *text = NULL;
 	size_t size;
 	FILE *file = open_memstream(&text, &size);
@@ -45,15 +48,16 @@ static struct row_hop *rows_invent(const struct rig *rig, unsigned int ifindex)
 {
 	size_t count = desired_row_count(rig->config);
 	struct row_hop *hops = calloc(count, sizeof(*hops));
+	bool ipv6;
 
 	for (size_t i = 0; hops && i < count; i++) {
 		hops[i].known = true;
 		hops[i].hop.local = rig->scenario->forward == CONFIG_NAT;
 		hops[i].hop.ifindex = ifindex;
 		hops[i].hop.has_source = true;
-		/* Every backend has two rows, IPv4 first. */
-		addr_parse(i % FAMILIES == IPV6 ? "2001:db8::fe" : "192.0.2.254",
-			   &hops[i].hop.source);
+		/* Every backend has two rows, IPv4 first; of many services it has that alone. */
+		ipv6 = !rig->scenario->services && i % FAMILIES == IPV6;
+		addr_parse(ipv6 ? "2001:db8::fe" : "192.0.2.254", &hops[i].hop.source);
 		memcpy(hops[i].hop.dst_mac, (const unsigned char[]){ 2, 0, 0, 0, 1, 1 }, 6);
 		memcpy(hops[i].hop.src_mac, (const unsigned char[]){ 2, 0, 0, 0, 1, 2 }, 6);
 	}
@@ -125,7 +129,7 @@ static int programs_load(struct rig *rig, unsigned int ifindex)
 	if (bpf_map_update_elem(bpf_map__fd(rig->bare->maps.bare_devices), &zero, &ifindex, 0))
 		return -errno;
 	err = lb_load(rig);
-	if (!err && rig->scenario->motion != AT_REST)
+	if (!err && rig->scenario->moving)
 		err = lru_load(rig);
 	if (!err)
 		err = target_set(rig, BENCH_LB, rig->lb->progs.lb);
@@ -154,6 +158,8 @@ int rig_open(const struct scenario *scenario, struct rig *ret_rig, struct diag *
 		err = tables_fill(rig, ifindex, diag);
 	if (!err)
 		err = programs_load(rig, ifindex);
+	if (!err && scenario->zipf)
+		scenario_draw(scenario, rig->drivers->bss->draws);
 	if (!err)
 		rig->frame_size = scenario_frame(scenario, &rig->drivers->bss->run);
 	if (err)
@@ -254,13 +260,16 @@ const struct backend *rig_before(const struct rig *rig)
 
 uint64_t rig_packets_at(const struct rig *rig, const struct backend *backend)
 {
-	const struct service *service = rig_service(rig);
 	struct lb_counters counters;
 	uint64_t packets = 0;
 
-	for (size_t b = 0; b < service->backend_count; b++)
-		if ((!backend || backend == &service->backends[b]) &&
-		    !stats_backend(rig->dataplane, service->backends[b].id, &counters))
-			packets += counters.packets;
+	for (size_t s = 0; s < rig->state->service_count; s++) {
+		const struct service *service = &rig->state->services[s];
+
+		for (size_t b = 0; b < service->backend_count; b++)
+			if ((!backend || backend == &service->backends[b]) &&
+			    !stats_backend(rig->dataplane, service->backends[b].id, &counters))
+				packets += counters.packets;
+	}
 	return packets;
 }

@@ -17,7 +17,7 @@ struct rig {
 	const struct scenario *scenario;
 	struct config *config;
 	struct dataplane *dataplane;
-	struct state *state;		/* one service */
+	struct state *state;
 	struct lb_bpf *lb;
 	struct lb_lru_bpf *lru;		/* NULL where nothing moves */
 	struct bare_bpf *bare;
@@ -39,7 +39,7 @@ int rig_run(struct rig *rig, enum subject subject, unsigned int packets, double 
 int rig_open_flows(struct rig *rig, enum subject subject);
 int rig_pass_flows(struct rig *rig, enum subject subject);
 
-const struct service *rig_service(const struct rig *rig);
+const struct service *rig_service(const struct rig *rig); /* the first */
 const struct backend *rig_before(const struct rig *rig); /* NULL where nothing moves */
 uint64_t rig_packets_at(const struct rig *rig, const struct backend *backend); /* NULL: at all */
 

@@ -56,18 +56,57 @@ static void row_print(const struct report *report, const struct matrix *matrix,
 	fputc('\n', to);
 }
 
-bool matrix_has(const struct scenario *scenario, enum motion motion)
+bool matrix_has(const struct scenario *scenario, unsigned int moving)
 {
-	return scenario->traffic == TRAFFIC_SERVICE && scenario->flows == FLOWS_MAX &&
-	       scenario->motion == motion;
+	return scenario_is_plain(scenario) && scenario->flows == FLOWS_MAX &&
+	       scenario->moving == moving;
 }
 
 void matrix_print(const struct report *report, const struct matrix *matrix, FILE *to)
 {
 	head_print(matrix, to);
-	for (size_t i = 0; i < scenario_count; i++)
-		if (matrix_has(&scenarios[i], matrix->motion))
+	for (size_t i = 0; i < scenario_count; i++) {
+		char name[SCENARIO_NAME_MAX];
+
+		if (matrix_has(&scenarios[i], matrix->moving) &&
+		    report_find(report, "%s.%s.%s", matrix->part,
+				scenario_name(&scenarios[i], name), matrix->columns[0]))
 			row_print(report, matrix, &scenarios[i], to);
+	}
+}
+
+/* ---- variations ------------------------------------------------------------------------------ */
+
+static bool is_variation(const struct scenario *scenario)
+{
+	if (scenario->traffic > TRAFFIC_SYN)
+		return false;
+	if (!scenario_is_plain(scenario))
+		return true;
+	return scenario->moving && scenario->flows == FLOWS_MAX;
+}
+
+void variations_print(const struct report *report, const char *part, const char *const columns[],
+		      int digits, FILE *to)
+{
+	fprintf(to, "\nOf 1M flows%-38s", "");
+	for (int i = 0; columns[i]; i++)
+		fprintf(to, "%8s", columns[i]);
+	fputc('\n', to);
+	for (size_t i = 0; i < scenario_count; i++) {
+		char name[SCENARIO_NAME_MAX];
+
+		scenario_name(&scenarios[i], name);
+		if (!is_variation(&scenarios[i]) ||
+		    !report_find(report, "%s.%s.%s", part, name, columns[0]))
+			continue;
+		fprintf(to, "%-10s %-38s", scenario_title(&scenarios[i]),
+			scenario_variation(&scenarios[i]));
+		for (int c = 0; columns[c]; c++)
+			cell_print(report_find(report, "%s.%s.%s", part, name, columns[c]), 8,
+				   strcmp(columns[c], "ratio") ? digits : 2, to);
+		fputc('\n', to);
+	}
 }
 
 /* ---- doubts ---------------------------------------------------------------------------------- */

@@ -13,12 +13,17 @@ void cell_print(const struct figure *figure, int width, int digits, FILE *to);
 struct matrix {
 	const char *title, *part;
 	const char *columns[3];
-	enum motion motion;
+	unsigned int moving;	/* percent of the slots */
 	int digits;		/* of what is no ratio */
 };
 void matrix_print(const struct report *report, const struct matrix *matrix, FILE *to);
 
-/* Every row of a matrix has its scenario of a million flows. */
-bool matrix_has(const struct scenario *scenario, enum motion motion);
+/* The scenarios that are no plain ones, and those of moving slots: a row each, with the figures of
+ * `columns`, up to a NULL. */
+void variations_print(const struct report *report, const char *part, const char *const columns[],
+		      int digits, FILE *to);
+
+/* Every row of a matrix has its plain scenario of a million flows. */
+bool matrix_has(const struct scenario *scenario, unsigned int moving);
 
 #endif
