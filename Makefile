@@ -133,10 +133,17 @@ $(BUILD)/bench/%.skel.h: $(BUILD)/bench/%.bpf.o
 $(BUILD)/lb-bench: $(BENCH_O) $(BUILD)/libcommon.a
 	$(call say,LINK)$(CC) -o $@ $^ $(LIBS) -lm
 
-.PHONY: bench
+.PHONY: bench bench-full
 bench: packages ## what the data plane costs, beside the least that any program could; as root
 	@$(MAKE) --no-print-directory -j2 $(BUILD)/lb-bench $(BUILD)/lbd $(BUILD)/lbctl
 	@$(BUILD)/lb-bench
+
+bench-full: packages ## the whole matrix, with plots in build/ and bench/RESULTS.md; as root
+	@$(MAKE) --no-print-directory -j2 $(BUILD)/lb-bench $(BUILD)/lbd $(BUILD)/lbctl
+	@$(BUILD)/lb-bench --full --out $(BUILD)/bench.json >$(BUILD)/bench.txt
+	@cat $(BUILD)/bench.txt
+	@bench/plot $(BUILD)/bench.json
+	@bench/results $(BUILD)/bench.txt $(BUILD)/bench.json bench/RESULTS.md
 
 # ---- the rest of the door ------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@
 
 #define BENCH_FRAME_MAX 1514
 
-#define BENCH_DRAWS	(1 << 20)	/* flows drawn before a run, again and again in that order */
+#define BENCH_DRAWS	(1 << 20)	/* flows drawn before a run, to come in that order */
 #define BENCH_SIZES	12		/* packets until the sizes of a mix begin again */
 
 /* Sums of 16-bit words as they stand in memory, without what the flows change. */

@@ -197,11 +197,13 @@ static bool is_router(enum way way)
 static int way_run(const struct flood *flood, enum way way, unsigned int packets,
 		   struct passage *ret_passage)
 {
+	struct passage passage = { 0 };
 	int err;
 
 	flood->ends->bss->flood_ifindex = flood->ifindex[way];
-	err = packets_send(flood, flood->ends->progs.generate, packets, ret_passage);
-	return !err && ret_passage->lost > LOST_MAX ? -EPROTO : err;
+	err = packets_send(flood, flood->ends->progs.generate, packets, &passage);
+	*ret_passage = passage;
+	return !err && passage.lost > LOST_MAX ? -EPROTO : err;
 }
 
 /* Each flow once, so that who remembers flows knows them all, caches are warm and pools are full;

@@ -21,7 +21,8 @@ struct rivals {
 	uint64_t flows_max;	/* that connection tracking has room for */
 };
 
-/* From the outside namespace. Returns 0 or -errno with a sentence; 0 also where one does not stand. */
+/* From the outside namespace. Returns 0 or -errno with a sentence; 0 also where one does not
+ * stand. */
 int rivals_open(const struct ground *ground, struct rivals *ret_rivals, struct diag *diag);
 void rivals_close(struct rivals *rivals);
 

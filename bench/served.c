@@ -6,9 +6,11 @@
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "config/mem.h"
 #include "lb/kernel/stats.h"
 
 #define SHARE_LEAST 0.9	/* of the slots that are to move: the ring rounds */
@@ -121,23 +123,31 @@ static int slots_move(const struct served *served, struct diag *diag)
 int served_unrecorded(const struct served *served, uint64_t *ret_packets, struct diag *diag)
 {
 	struct lb_counters counters = { 0 };
+	bool *owner, *previous;
 	struct dataplane *dataplane;
 	int err = dataplane_of(served, &dataplane, diag);
-	uint32_t last = 0;
 
 	if (err)
 		return err;
-	*ret_packets = 0;
-	/* It has an id for each family, and each family its own run of slots. */
-	for (uint32_t i = 0; !err && i < dataplane->max_slots; i++) {
-		uint32_t before = LB_SLOT_PREVIOUS(dataplane->slots[i]);
+	owner = mem_array(LB_MAX_BACKENDS, sizeof(*owner));
+	previous = mem_array(LB_MAX_BACKENDS, sizeof(*previous));
+	for (uint32_t i = 0; i < dataplane->max_slots; i++) {
+		uint64_t word = dataplane->slots[i];
 
-		if (!LB_SLOT_MOVING(dataplane->slots[i]) || before == last)
-			continue;
-		err = stats_backend(dataplane, before, &counters);
-		*ret_packets += counters.packets;
-		last = before;
+		owner[LB_SLOT_OWNER(word) % LB_MAX_BACKENDS] = true;
+		if (LB_SLOT_MOVING(word))
+			previous[LB_SLOT_PREVIOUS(word) % LB_MAX_BACKENDS] = true;
 	}
+	*ret_packets = 0;
+	/* It has an id for each family, and is the only one that had slots and has none. */
+	for (uint32_t id = 1; !err && id < LB_MAX_BACKENDS; id++) {
+		if (!previous[id] || owner[id])
+			continue;
+		err = stats_backend(dataplane, id, &counters);
+		*ret_packets += counters.packets;
+	}
+	free(owner);
+	free(previous);
 	dataplane_close(dataplane);
 	return err;
 }

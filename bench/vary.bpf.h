@@ -131,7 +131,7 @@ static __always_inline __u16 mix_next(struct xdp_md *ctx, __u64 sequence)
 	__u32 turn = (__u32)sequence % BENCH_SIZES;
 	long size = (long)ctx->data_end - (long)ctx->data;
 
-	asm volatile("" : "+r"(turn)); /* the compiler knows that it is in range, not the verifier */
+	asm volatile("" : "+r"(turn)); /* the compiler knows its range, not the verifier */
 	if (turn >= BENCH_SIZES)
 		return 0;
 	bpf_xdp_adjust_tail(ctx, run.sizes[turn].frame - (int)size);

@@ -16,19 +16,25 @@ BENCH = ROOT / "build" / "lb-bench"
 COMPARE = ROOT / "bench" / "compare"
 TIMEOUT_S = 240
 
-FLOWS = [f"{family}.{forward}.{flows}" for family in ("ipv4", "ipv6")
-         for forward in ("nat", "dsr") for flows in ("1", "64k", "1m")]
-WRAPPED = [f"{way}.{flows}" for way in ("ipv4.ipip", "ipv6.ipip", "ipv4.gue")
-           for flows in ("1", "64k", "1m")]
-RECORDED = [f"{name}.moving" for name in FLOWS] + [
-    f"ipv4.{forward}.{flows}.tenth" for forward in ("nat", "dsr") for flows in ("64k", "1m")]
+COUNTS_OF_FLOWS = ("1", "64k", "1m")
+PLAIN = [f"ipv4.{forward}.{flows}" for forward in ("nat", "dsr") for flows in COUNTS_OF_FLOWS] + [
+    f"{way}.1m" for way in ("ipv6.nat", "ipv6.dsr", "ipv4.ipip", "ipv6.ipip", "ipv4.gue")]
+COST = PLAIN + [f"ipv4.dsr.1m.{word}" for word in ("zipf", "syn", "s1000", "b1000")]
+RECORDED = ["ipv4.dsr.1.moving", "ipv4.dsr.64k.moving", "ipv4.dsr.1m.tenth"] + [
+    f"{family}.{forward}.1m.moving" for family in ("ipv4", "ipv6") for forward in ("nat", "dsr")]
 NEW = ["ipv4.dsr.new", "ipv4.dsr.flood"]
 COUNTED = [f"cost.{name}.{what}" for name in RECORDED
            for what in ("recorded", "unrecorded", "lru_unrecorded")]
+MPPS = PLAIN + [f"ipv4.dsr.1m.{word}" for word in ("1500", "imix", "zipf", "syn", "s1000", "moving")]
+BESIDE_DSR = [f"ipv4.dsr.{word}" for word in ("1", "64k", "1m", "1m.1500", "1m.imix", "1m.zipf")]
+BESIDE_NAT = [f"ipv4.nat.{flows}" for flows in COUNTS_OF_FLOWS]
+SUBJECTS = ([f"mpps.{name}.{way}" for name in MPPS for way in ("lbd", "bare")]
+            + [f"mpps.{name}.{way}" for name in BESIDE_DSR for way in ("drop", "forward")]
+            + [f"mpps.{name}.{way}" for name in BESIDE_NAT for way in ("nft", "numgen")])
 RINGS = [f"motion.{size}.{backends}" for size in ("auto", "65537") for backends in (10, 100)]
 SWEEPS = ["motion.65537", "motion.1m"]
 PASSES = ["ipv4.pass.1m", "ipv6.pass.1m", "ipv4.icmp", "arp"]
-SHAPES = ["ipv4", "ipv6", "ipv4_wrapped", "ipv6_wrapped", "fixed"]
+SHAPES = ["ipv4", "ipv6", "ipv4_wrapped", "ipv6_wrapped", "ipv4_drawn", "fixed"]
 BALANCERS = ["lbd_nat", "lbd_nat_bridge", "lbd_dsr", "nft_jhash", "haproxy", "nginx"]
 OVER_VETH = ["routed", "bare", *BALANCERS]
 CONNECTIONS = [f"tcp.new.{who}" for who in [*OVER_VETH, "nft_numgen"]]
@@ -41,14 +47,18 @@ COMPARED = ([name for name in CONNECTIONS if not name.endswith(".haproxy")]
 TEXTS = ["machine", "kernel", "commit", "time"]
 COUNTS = ["processors", "cpu"]
 EXPECTED = {
-    "ns": [f"cost.{name}.{what}" for name in FLOWS + WRAPPED for what in ("lb", "bare")]
+    "ns": [f"cost.{name}.{what}" for name in COST for what in ("lb", "bare")]
           + [f"cost.{name}.{what}" for name in RECORDED + NEW for what in ("lb", "bare", "lru")]
           + [f"cost.{name}.lb" for name in PASSES]
           + [f"cost.{shape}.writing" for shape in SHAPES] + ["cost.line"],
-    "Mpps": [f"mpps.{name}.{what}" for name in FLOWS + WRAPPED for what in ("lbd", "bare")],
-    "ratio": [f"cost.{name}.ratio" for name in FLOWS + WRAPPED + RECORDED + NEW]
+    "Mpps": SUBJECTS,
+    "ratio": [f"cost.{name}.ratio" for name in COST + RECORDED + NEW]
              + [f"cost.{name}.unrecorded" for name in NEW] + ["cost.ipv4.ipip.1m.to_dsr"]
-             + [f"mpps.{name}.{what}" for name in FLOWS + WRAPPED for what in ("ratio", "lost")]
+             + [f"{subject}.lost" for subject in SUBJECTS]
+             + [f"mpps.{name}.ratio" for name in MPPS]
+             + [f"mpps.{name}.to_forward" for name in BESIDE_DSR]
+             + [f"mpps.{name}.to_{rival}" for name in BESIDE_NAT for rival in ("nft", "numgen")]
+             + ["mpps.ipv4.dsr.1m.to_one_flow", "mpps.ipv4.dsr.1m.s1000.to_one_service"]
              + [f"{ring}.{what}" for ring in RINGS for what in ("removed", "added")]
              + [f"{name}.{what}" for name in COMPARED for what in ("rate_ratio", "cpu_ratio")],
     "1/s": [f"{name}.rate" for name in CONNECTIONS],
@@ -56,7 +66,7 @@ EXPECTED = {
           + [f"{name}.added" for name in CONNECTIONS if name != "tcp.new.routed"],
     "Gbit/s": [f"{name}.rate" for name in BULK],
     "s/Gbit": [f"{name}.cpu" for name in BULK],
-    "flows": COUNTED,
+    "flows": COUNTED + ["mpps.conntrack.room"],
     "ms": [f"{ring}.build" for ring in RINGS]
           + [f"{sweep}.{what}" for sweep in SWEEPS for what in ("step", "waiting", "settling")],
 }
@@ -75,15 +85,27 @@ def bench(*arguments):
                           timeout=TIMEOUT_S)
 
 
+def conntrack_limit(name):
+    try:
+        return pathlib.Path("/proc/sys/net/netfilter", name).read_text()
+    except OSError:
+        return None  # without the module there is none
+
+
+CONNTRACK = {name: conntrack_limit(name) for name in ("nf_conntrack_max", "nf_conntrack_buckets")}
+
+
 def left_behind():
-    """What of the bench's ground can be seen from here: links, mounts, files, pins. (Not the whole
-    world: other tests may be at work in it.)"""
+    """What of the bench's ground can be seen from here: links, mounts, files, pins, limits. (Not the
+    whole world: other tests may be at work in it.)"""
     links = {link["ifname"] for link in
              json.loads(subprocess.check_output(["ip", "-j", "link"], text=True))}
-    found = sorted(links & {"front-gen", "inside-end", "link-end", "barein-gen", "bareout-end"})
+    found = sorted(links & {"front-gen", "inside-end", "link-end", "barein-gen", "bareout-end",
+                            "drop-gen", "nft-gen", "forward-end"})
     mounts = pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
     found += [mount for mount in mounts if " - tmpfs bench " in mount]
-    paths = ("/run/bench", "/sys/fs/bpf/bench")
+    paths = ("/run/mpps1", "/sys/fs/bpf/mpps1")
+    found += [limit for limit in CONNTRACK if CONNTRACK[limit] != conntrack_limit(limit)]
     return found + [path for path in paths if os.path.exists(path)]
 
 
@@ -121,7 +143,7 @@ def test_figures_are_possible(lines):
             assert 0.01 < value < 100, line
         elif name.endswith(".lost"):
             assert 0 <= value <= 0.5, line
-        elif name.endswith("ratio"):
+        elif name.endswith("ratio") or ".to_" in name:
             assert 0 < value < 100, line
         elif line["unit"] == "1/s":
             assert 100 < value < 1e6, line
@@ -152,6 +174,12 @@ def test_flows_of_moving_slots_are_recorded(lines, name):
     assert unrecorded <= 0.01 * flows and values[f"cost.{name}.lru_unrecorded"] <= 0.001 * flows
 
 
+def test_connection_tracking_has_room_for_every_flow_of_a_rival(lines):
+    """Or the rival would be held against with packets that it turned away."""
+    values = {line["name"]: line["value"] for line in lines}
+    assert values["mpps.conntrack.room"] > 1 << 20
+
+
 def test_a_flood_finds_no_room_where_honest_syns_do(lines):
     values = {line["name"]: line["value"] for line in lines}
     assert values["cost.ipv4.dsr.new.unrecorded"] < 0.02
@@ -171,7 +199,9 @@ def test_few_slots_move_when_a_backend_comes_or_goes(lines):
 @pytest.mark.parametrize("part, shown, other", [
     ("cost", ["ns a packet", "IPv4, no service", "ARP", "All slots in motion", "a flood of them",
               "program, 1M settled flows", "program, 1M recorded flows"], "veth"),
-    ("mpps", ["Over veth", "Mpps, 1M flows: dsr to bare"], "ns a packet"),
+    ("mpps", ["Over veth", "1000 services of 10 backends", "100% of the slots moving", "numgen",
+              "Mpps, 1M flows: dsr to bare", "Mpps, 1M flows: nat to nftables DNAT"],
+     "ns a packet"),
 ])
 def test_table_shows_the_part_that_was_measured_and_its_goal(tmp_path, part, shown, other):
     out = tmp_path / "bench.json"
