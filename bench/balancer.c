@@ -134,7 +134,7 @@ int balancer_start_in(const struct space *space, const char *name, balancer_conf
 	struct site site;
 	int ready, err = site_make(name, &site);
 
-	if (!err)
+	if (!err && config)
 		err = config_write(&site, config, data, diag);
 	if (err)
 		return err;

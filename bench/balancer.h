@@ -17,7 +17,8 @@ int balancer_start(const struct ground *ground, struct balancer *ret_balancer, s
 void balancer_stop(struct balancer *balancer);
 
 /* The same in any namespace, with a config of its own. Several stand side by side, each under its
- * own `name`. */
+ * own `name`, which is that of its folder in GROUND_DIR and of its pins in GROUND_BPFFS. `config`
+ * NULL: as lb.conf stands in the folder. */
 typedef void balancer_config(const void *data, FILE *to);
 int balancer_start_in(const struct space *space, const char *name, balancer_config *config,
 		      const void *data, struct balancer *ret_balancer, struct diag *diag);
