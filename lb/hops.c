@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/mem.h"
 #include "lb/log.h"
 #include "lb/manager.h"
 #include "lb/watch/veth.h"
@@ -142,24 +143,55 @@ static size_t fronts_of(const struct manager *manager, const struct config *conf
 static const struct net_neighbour *neighbour_find(const struct net_view *view, unsigned int via,
 						  const struct addr *addr)
 {
-	for (size_t i = 0; i < view->neighbour_count; i++)
-		if (view->neighbours[i].ifindex == via &&
-		    addr_equal(&view->neighbours[i].addr, addr))
-			return &view->neighbours[i];
-	return NULL;
+	size_t count;
+	const struct net_neighbour *found = net_view_neighbours(view, via, addr, &count);
+
+	return count ? found : NULL;
 }
 
-/* The row of the actual state that packets for this address are sent by. */
-static const struct backend *row_in_use(const struct manager *manager, const struct addr *addr)
-{
-	for (size_t s = 0; s < manager->actual->service_count; s++)
-		for (size_t b = 0; b < manager->actual->services[s].backend_count; b++) {
-			const struct backend *row = &manager->actual->services[s].backends[b];
+/* The rows of the actual state that packets are sent by, by their addresses. Made when the first
+ * of them is asked for: mostly none is. */
+struct rows_in_use {
+	struct addr_index index;
+	const struct backend **rows;
+	size_t count;
+	bool made;
+};
 
-			if (row->has_hop && !row->gone && addr_equal(&row->identity.address, addr))
-				return row;
+static void rows_in_use_make(const struct manager *manager, struct rows_in_use *in_use)
+{
+	const struct state *actual = manager->actual;
+	size_t most = 0;
+
+	for (size_t s = 0; s < actual->service_count; s++)
+		most += actual->services[s].backend_count;
+	in_use->rows = mem_array(most + 1, sizeof(*in_use->rows));
+	for (size_t s = 0; s < actual->service_count; s++)
+		for (size_t b = 0; b < actual->services[s].backend_count; b++) {
+			const struct backend *row = &actual->services[s].backends[b];
+
+			if (!row->has_hop || row->gone)
+				continue;
+			addr_index_add(&in_use->index, 0, &row->identity.address, in_use->count);
+			in_use->rows[in_use->count++] = row;
 		}
-	return NULL;
+	in_use->made = true;
+}
+
+static void rows_in_use_clear(struct rows_in_use *in_use)
+{
+	addr_index_clear(&in_use->index);
+	free(in_use->rows);
+}
+
+static const struct backend *row_in_use(const struct manager *manager, struct rows_in_use *in_use,
+					const struct addr *addr)
+{
+	size_t row;
+
+	if (!in_use->made)
+		rows_in_use_make(manager, in_use);
+	return addr_index_find(&in_use->index, 0, addr, &row) ? in_use->rows[row] : NULL;
 }
 
 /* A neighbour can be forgotten without being lost: somebody flushed the table, we have it asked
@@ -168,9 +200,9 @@ static const struct backend *row_in_use(const struct manager *manager, const str
  * next hop his flows would be lost; once nobody has answered he is gone. A device that is gone or
  * down is nobody's next hop. */
 static bool hop_stays(const struct manager *manager, const struct config_backend *backend,
-		      const struct addr *addr, struct next_hop *hop)
+		      struct rows_in_use *in_use, const struct addr *addr, struct next_hop *hop)
 {
-	const struct backend *before = row_in_use(manager, addr);
+	const struct backend *before = row_in_use(manager, in_use, addr);
 	const struct net_link *via = net_view_link(&manager->view, hop->via), *link;
 	const struct net_neighbour *neighbour;
 	const unsigned char *mac = backend->mac;
@@ -197,8 +229,15 @@ static bool hop_stays(const struct manager *manager, const struct config_backend
 
 /* ---- the rows of a config ------------------------------------------------------------------- */
 
+/* What all rows of a visit share. */
+struct visit {
+	unsigned int *fronts;
+	size_t front_count;
+	struct rows_in_use in_use;
+};
+
 static int row_hop_find(struct manager *manager, const struct config_backend *backend, int family,
-			const unsigned int *fronts, size_t front_count, struct row_hop *ret_hop)
+			struct visit *visit, struct row_hop *ret_hop)
 {
 	const struct addr *addr = &backend->address[family];
 	struct net_route route = { 0 };
@@ -206,26 +245,27 @@ static int row_hop_find(struct manager *manager, const struct config_backend *ba
 
 	memset(ret_hop, 0, sizeof(*ret_hop));
 	err = next_hop_find(&manager->view, addr, &route, err,
-			    backend->has_mac ? backend->mac : NULL, backend->interface, fronts,
-			    front_count, &ret_hop->hop, ret_hop->reason);
-	ret_hop->known = !err || hop_stays(manager, backend, addr, &ret_hop->hop);
+			    backend->has_mac ? backend->mac : NULL, backend->interface,
+			    visit->fronts, visit->front_count, &ret_hop->hop, ret_hop->reason);
+	ret_hop->known = !err ||
+			 hop_stays(manager, backend, &visit->in_use, addr, &ret_hop->hop);
 	return err;
 }
 
 typedef void row_function(struct manager *manager, const struct config *config,
 			  const struct config_backend *backend, struct row_hop *hop, void *data);
 
-/* Calls `visit` for each row, in the order of desired.h. */
-static int rows_visit(struct manager *manager, const struct config *config, row_function *visit,
-		      void *data)
+/* Calls the function for each row, in the order of desired.h. */
+static int rows_visit(struct manager *manager, const struct config *config,
+		      row_function *function, void *data)
 {
-	unsigned int *fronts = calloc(config->interface_count + 1, sizeof(*fronts));
-	size_t front_count;
+	struct visit visit = { .fronts = calloc(config->interface_count + 1,
+						sizeof(*visit.fronts)) };
 	struct row_hop hop;
 
-	if (!fronts)
+	if (!visit.fronts)
 		return -ENOMEM;
-	front_count = fronts_of(manager, config, fronts, config->interface_count);
+	visit.front_count = fronts_of(manager, config, visit.fronts, config->interface_count);
 	for (size_t s = 0; s < config->service_count; s++)
 		for (size_t b = 0; b < config->services[s].backend_count; b++) {
 			const struct config_backend *backend = &config->services[s].backends[b];
@@ -233,11 +273,12 @@ static int rows_visit(struct manager *manager, const struct config *config, row_
 			for (int family = 0; family < FAMILIES; family++) {
 				if (!backend->has_address[family])
 					continue;
-				row_hop_find(manager, backend, family, fronts, front_count, &hop);
-				visit(manager, config, backend, &hop, data);
+				row_hop_find(manager, backend, family, &visit, &hop);
+				function(manager, config, backend, &hop, data);
 			}
 		}
-	free(fronts);
+	rows_in_use_clear(&visit.in_use);
+	free(visit.fronts);
 	return 0;
 }
 
@@ -292,11 +333,10 @@ struct neighbour_state {
 static struct neighbour_state *neighbour_managed(const struct manager *manager, unsigned int via,
 						 const struct addr *addr)
 {
-	for (size_t i = 0; i < manager->neighbour_count; i++)
-		if (manager->neighbours[i].via == via &&
-		    addr_equal(&manager->neighbours[i].addr, addr))
-			return &manager->neighbours[i];
-	return NULL;
+	size_t item;
+
+	return addr_index_find(&manager->neighbour_index, via, addr, &item)
+		       ? &manager->neighbours[item] : NULL;
 }
 
 static void neighbour_manage(struct manager *manager, unsigned int via, const struct addr *addr)
@@ -310,6 +350,7 @@ static void neighbour_manage(struct manager *manager, unsigned int via, const st
 	if (!grown)
 		return;
 	manager->neighbours = grown;
+	addr_index_add(&manager->neighbour_index, via, addr, manager->neighbour_count);
 	manager->neighbours[manager->neighbour_count++] =
 		(struct neighbour_state){ .via = via, .addr = *addr };
 }
@@ -317,13 +358,12 @@ static void neighbour_manage(struct manager *manager, unsigned int via, const st
 static bool bridge_lost(const struct net_view *view, unsigned int via, const unsigned char *mac)
 {
 	const struct net_link *link = net_view_link(view, via);
+	size_t count;
 
 	if (!link || !link->up || link->kind != NET_BRIDGE)
 		return false;
-	for (size_t i = 0; i < view->fdb_count; i++)
-		if (view->fdb[i].bridge == via && !memcmp(view->fdb[i].mac, mac, 6))
-			return false;
-	return true;
+	net_view_fdb(view, via, mac, &count);
+	return !count;
 }
 
 /* A bridge forgets the MACs behind a port that goes away, and who comes back there (a container
@@ -345,6 +385,7 @@ void hops_release(struct manager *manager)
 	for (size_t i = 0; i < manager->neighbour_count; i++)
 		net_neighbour_release(manager->net, manager->neighbours[i].via,
 				      &manager->neighbours[i].addr);
+	addr_index_clear(&manager->neighbour_index);
 	manager->neighbour_count = 0;
 }
 

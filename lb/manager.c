@@ -181,6 +181,7 @@ void manager_stop(struct manager *manager)
 	config_free(manager->config);
 	free(manager->links);
 	free(manager->neighbours);
+	addr_index_clear(&manager->neighbour_index);
 	free(manager->text);
 	free(manager->trouble);
 	free(manager->previous_name);

@@ -11,6 +11,7 @@
 #include "lb/kernel/dataplane.h"
 #include "lb/model/desired.h"
 #include "lb/model/plan.h"
+#include "lb/watch/addr_index.h"
 
 struct options {
 	const char *config, *pin, *socket, *state; /* pin, socket: NULL where not given */
@@ -41,6 +42,7 @@ struct manager {
 	size_t link_count;
 	struct neighbour_state *neighbours;
 	size_t neighbour_count;
+	struct addr_index neighbour_index;
 
 	struct health *health;
 

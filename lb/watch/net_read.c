@@ -259,6 +259,18 @@ static int dump(struct net *net, int type, const void *header, size_t header_siz
 	return err == -EINTR ? -EAGAIN : err;
 }
 
+/* For those who look things up in it (view.c). */
+static void view_order(struct net_view *view)
+{
+	if (view->link_count)
+		qsort(view->links, view->link_count, sizeof(*view->links), by_ifindex);
+	if (view->neighbour_count)
+		qsort(view->neighbours, view->neighbour_count, sizeof(*view->neighbours),
+		      net_neighbour_compare);
+	if (view->fdb_count)
+		qsort(view->fdb, view->fdb_count, sizeof(*view->fdb), net_fdb_compare);
+}
+
 int net_read(struct net *net, struct net_view *ret_view)
 {
 	static const struct ifinfomsg links = { .ifi_family = AF_UNSPEC };
@@ -282,8 +294,7 @@ int net_read(struct net *net, struct net_view *ret_view)
 		net_view_clear(&view);
 		return err;
 	}
-	if (view.link_count)
-		qsort(view.links, view.link_count, sizeof(*view.links), by_ifindex);
+	view_order(&view);
 	*ret_view = view;
 	return 0;
 }

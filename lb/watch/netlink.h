@@ -57,9 +57,9 @@ struct net_view {
 	size_t link_count;
 	struct net_address *addresses;
 	size_t address_count;
-	struct net_neighbour *neighbours;
+	struct net_neighbour *neighbours;	/* in the order of ifindexes, then addresses */
 	size_t neighbour_count;
-	struct net_fdb_entry *fdb;
+	struct net_fdb_entry *fdb;		/* in the order of bridges, then MACs */
 	size_t fdb_count;
 };
 
@@ -119,5 +119,16 @@ int net_xdp_features(struct net *net, unsigned int ifindex, uint64_t *ret_featur
 
 const struct net_link *net_view_link(const struct net_view *view, unsigned int ifindex);
 const struct net_link *net_view_link_by_name(const struct net_view *view, const char *name);
+
+/* The first of the entries for that place, which stand side by side; *ret_count may be 0. (A dump
+ * that the table grew under can hold one twice; a bridge may know a MAC behind several ports.) */
+const struct net_neighbour *net_view_neighbours(const struct net_view *view, unsigned int ifindex,
+						const struct addr *addr, size_t *ret_count);
+const struct net_fdb_entry *net_view_fdb(const struct net_view *view, unsigned int bridge,
+					 const unsigned char *mac, size_t *ret_count);
+
+/* The orders of the view: for qsort(). */
+int net_neighbour_compare(const void *a, const void *b);
+int net_fdb_compare(const void *a, const void *b);
 
 #endif

@@ -76,19 +76,18 @@ static int check_interface(const struct net_link *link, char *reason)
 static int find_mac(const struct net_view *view, const struct net_link *link,
 		    const struct addr *addr, unsigned char *ret_mac, char *reason)
 {
+	const struct net_neighbour *found;
 	char text[ADDR_TEXT_MAX];
 	bool failed = false;
+	size_t count;
 
-	for (size_t i = 0; i < view->neighbour_count; i++) {
-		const struct net_neighbour *neighbour = &view->neighbours[i];
-
-		if (neighbour->ifindex != link->ifindex || !addr_equal(&neighbour->addr, addr))
-			continue;
-		if (neighbour->usable) {
-			memcpy(ret_mac, neighbour->mac, sizeof(neighbour->mac));
+	found = net_view_neighbours(view, link->ifindex, addr, &count);
+	for (size_t i = 0; i < count; i++) {
+		if (found[i].usable) {
+			memcpy(ret_mac, found[i].mac, sizeof(found[i].mac));
 			return 0;
 		}
-		failed = neighbour->failed;
+		failed = found[i].failed;
 	}
 	return refuse(reason, "no neighbour for %s on %s%s", addr_format(addr, text), link->name,
 		      failed ? ", it does not answer" : "");
@@ -99,14 +98,12 @@ static int find_port(const struct net_view *view, const struct net_link *bridge,
 		     const unsigned char *mac, const struct net_link **ret_port, char *reason)
 {
 	const struct net_link *found = NULL;
+	const struct net_fdb_entry *entry;
+	size_t count;
 
-	for (size_t i = 0; i < view->fdb_count; i++) {
-		const struct net_fdb_entry *entry = &view->fdb[i];
+	for (entry = net_view_fdb(view, bridge->ifindex, mac, &count); count--; entry++) {
 		const struct net_link *port;
 
-		if (entry->bridge != bridge->ifindex ||
-		    memcmp(entry->mac, mac, sizeof(entry->mac)) != 0)
-			continue;
 		if (entry->local)
 			return refuse(reason, "%02x:%02x:%02x:%02x:%02x:%02x is bridge %s itself",
 				      mac[0], mac[1], mac[2], mac[3], mac[4], mac[5],

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -276,6 +277,8 @@ static void every_row_finds_its_hop_or_its_reason(void **state)
 			.mac = MAC(neighbours[i].last), .usable = neighbours[i].usable,
 			.failed = neighbours[i].failed,
 		};
+	qsort(list, COUNT(list), sizeof(*list), net_neighbour_compare);
+	qsort(fdb, COUNT(fdb), sizeof(*fdb), net_fdb_compare);
 	for (size_t i = 0; i < COUNT(rows); i++)
 		check_row(&rows[i], &view);
 }
@@ -298,6 +301,9 @@ static struct net_view vlan_view(size_t link_count)
 			.ifindex = neighbours[i].ifindex, .addr = parsed(neighbours[i].addr),
 			.mac = MAC(neighbours[i].last), .usable = neighbours[i].usable,
 		};
+	qsort(vlan_neighbours, COUNT(neighbours), sizeof(*vlan_neighbours),
+	      net_neighbour_compare);
+	qsort(fdb, COUNT(fdb), sizeof(*fdb), net_fdb_compare);
 	return (struct net_view){ .links = links, .link_count = link_count,
 				  .addresses = addresses, .address_count = COUNT(addresses),
 				  .neighbours = vlan_neighbours,
