@@ -215,6 +215,10 @@ int state_recover(struct dataplane *dataplane, struct state **ret_state)
 	directs_recover(dataplane, state);
 	devices_recover(dataplane, state);
 	attached_recover(dataplane, state);
+	if (state_index(state)) {
+		state_free(state);
+		return -ENOMEM;
+	}
 	*ret_state = state;
 	return 0;
 }

@@ -185,18 +185,24 @@ static void backend_name_write(struct dataplane *dataplane, const struct backend
 	memcpy(info->name, backend->name, sizeof(info->name));
 }
 
+static void service_times_write(struct dataplane *dataplane, const struct service *service)
+{
+	for (size_t b = 0; b < service->backend_count; b++) {
+		const struct backend *backend = &service->backends[b];
+		struct lb_backend_info *info = &dataplane->backend_info[backend->id];
+
+		info->drain_since_ms = backend->drain_since_ms;
+		info->up_since_ms = backend->up_since_ms;
+		info->state = backend->state;
+	}
+}
+
 /* Timers of a row, for the next daemon; written whenever a plan is applied. */
 static void times_write(struct dataplane *dataplane, const struct state *state)
 {
 	for (size_t s = 0; s < state->service_count; s++)
-		for (size_t b = 0; b < state->services[s].backend_count; b++) {
-			const struct backend *backend = &state->services[s].backends[b];
-			struct lb_backend_info *info = &dataplane->backend_info[backend->id];
-
-			info->drain_since_ms = backend->drain_since_ms;
-			info->up_since_ms = backend->up_since_ms;
-			info->state = backend->state;
-		}
+		if (!state->services[s].borrowed)
+			service_times_write(dataplane, &state->services[s]);
 }
 
 static void backend_write(struct dataplane *dataplane, const struct service *service,

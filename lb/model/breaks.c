@@ -55,12 +55,15 @@ int key_changes_find(const struct state *actual, const struct state *wanted,
 		     struct key_changes *ret_changes)
 {
 	struct entries before = { 0 }, now = { 0 };
-	int err = entries_of_services(actual, &before.list, &before.count);
+	int err;
 
+	memset(ret_changes, 0, sizeof(*ret_changes));
+	if (entries_are_same(actual, wanted, false))
+		return 0;
+	err = entries_of_services(actual, &before.list, &before.count);
 	if (!err)
 		err = entries_of_services(wanted, &now.list, &now.count);
 	if (!err) {
-		memset(ret_changes, 0, sizeof(*ret_changes));
 		ret_changes->any = before.count != now.count ||
 				   (now.count && memcmp(before.list, now.list,
 							now.count * sizeof(*now.list)));

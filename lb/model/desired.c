@@ -13,14 +13,22 @@
 #include "lb/model/ring.h"
 #include "lb/model/siphash.h"
 
+size_t service_row_count(const struct config_service *config)
+{
+	size_t rows = 0;
+
+	for (size_t b = 0; b < config->backend_count; b++)
+		rows += config->backends[b].has_address[IPV4] +
+			config->backends[b].has_address[IPV6];
+	return rows;
+}
+
 size_t desired_row_count(const struct config *config)
 {
 	size_t rows = 0;
 
 	for (size_t s = 0; s < config->service_count; s++)
-		for (size_t b = 0; b < config->services[s].backend_count; b++)
-			rows += config->services[s].backends[b].has_address[IPV4] +
-				config->services[s].backends[b].has_address[IPV6];
+		rows += service_row_count(&config->services[s]);
 	return rows;
 }
 
@@ -75,17 +83,6 @@ static void wake_at(struct state *state, uint64_t at)
 		state->next_ms = at;
 }
 
-static const struct backend *row_before(const struct state *actual, const char *service,
-					const struct backend *row)
-{
-	const struct service *now = actual ? state_service(actual, service) : NULL;
-
-	for (size_t i = 0; now && i < now->backend_count; i++)
-		if (identity_equal(&now->backends[i].identity, &row->identity))
-			return &now->backends[i];
-	return NULL;
-}
-
 /* Where outer packets come from: what the config says, else this host's address. Without either
  * there is no way to the backend. */
 static void encap_source_find(struct backend *row, const struct config_service *service,
@@ -116,9 +113,9 @@ static void row_serves(struct backend *row, const struct config_service *service
 				    service_vip(service, !row->family);
 }
 
-static void row_fill(struct state *state, struct backend *row,
+static void row_fill(struct state *state, const struct backend *rows, struct backend *row,
 		     const struct config_service *service, const struct config_backend *backend,
-		     int family, const struct sources *sources, const struct state *actual,
+		     int family, const struct sources *sources, const struct service *before,
 		     size_t number)
 {
 	const struct override *override =
@@ -147,7 +144,8 @@ static void row_fill(struct state *state, struct backend *row,
 		.service = service, .backend = backend, .admin = admin,
 		.hop = &hop,
 		.health = sources->health ? &sources->health[number] : NULL,
-		.before = row_before(actual, service->name, row), .now_ms = sources->now_ms,
+		.before = service_backend_same(before, row, (size_t)(row - rows)),
+		.now_ms = sources->now_ms,
 	};
 	wake_at(state, backend_judge(row, &facts));
 }
@@ -178,14 +176,36 @@ static int keys_fill(struct service *service, const struct config_service *confi
 	return 0;
 }
 
-static int ring_fill(struct service *service, int family, uint32_t slots)
+/* A ring follows from names and weights alone: where they are what they were, so is it. */
+static bool ring_stays(const struct service *service, const struct service *before, int family,
+		       uint32_t slots)
+{
+	if (!before || !before->ring[family].owners || before->ring[family].slots != slots ||
+	    before->backend_count != service->backend_count)
+		return false;
+	for (size_t i = 0; i < service->backend_count; i++) {
+		const struct backend *now = &service->backends[i], *then = &before->backends[i];
+
+		if (now->ring_weight[family] != then->ring_weight[family] ||
+		    strcmp(now->name, then->name))
+			return false;
+	}
+	return true;
+}
+
+static int ring_fill(struct service *service, const struct service *before, int family,
+		     uint32_t slots)
 {
 	struct ring_member *members = calloc(service->backend_count + 1, sizeof(*members));
 	struct ring *ring = &service->ring[family];
 	int err = -ENOMEM;
 
 	ring->owners = malloc(slots * sizeof(*ring->owners));
-	if (members && ring->owners) {
+	if (ring->owners && ring_stays(service, before, family, slots)) {
+		ring->slots = slots;
+		memcpy(ring->owners, before->ring[family].owners, slots * sizeof(*ring->owners));
+		err = 0;
+	} else if (members && ring->owners) {
 		ring->slots = slots;
 		for (size_t i = 0; i < service->backend_count; i++) {
 			const struct backend *row = &service->backends[i];
@@ -202,9 +222,8 @@ static int ring_fill(struct service *service, int family, uint32_t slots)
 /* An automatic ring keeps its size while its service lives and there is room for every backend:
  * another size would move the flows that it has. */
 static uint32_t ring_slots_of(const struct service *service, const struct config_service *config,
-			      int family, const struct state *actual)
+			      int family, const struct service *now)
 {
-	const struct service *now = actual ? state_service(actual, service->name) : NULL;
 	size_t rows = 0;
 
 	for (size_t i = 0; i < service->backend_count; i++)
@@ -216,14 +235,14 @@ static uint32_t ring_slots_of(const struct service *service, const struct config
 }
 
 static int rings_fill(struct service *service, const struct config_service *config,
-		      const struct state *actual)
+		      const struct service *before)
 {
 	int err = 0;
 
 	for (int family = 0; !err && family < FAMILIES; family++)
 		if (service_vip(config, family))
-			err = ring_fill(service, family,
-					ring_slots_of(service, config, family, actual));
+			err = ring_fill(service, before, family,
+					ring_slots_of(service, config, family, before));
 	for (size_t i = 0; i < service->backend_count; i++) {
 		struct backend *row = &service->backends[i];
 
@@ -236,7 +255,7 @@ static int rings_fill(struct service *service, const struct config_service *conf
 
 static int service_fill(struct state *state, struct service *service,
 			const struct config_service *config, const struct sources *sources,
-			const struct state *actual, size_t *row)
+			const struct service *before, size_t *row)
 {
 	snprintf(service->name, sizeof(service->name), "%s", config->name);
 	service->config = config;
@@ -254,14 +273,14 @@ static int service_fill(struct state *state, struct service *service,
 	for (size_t b = 0; b < config->backend_count; b++)
 		for (int family = 0; family < FAMILIES; family++)
 			if (config->backends[b].has_address[family]) {
-				row_fill(state, &service->backends[service->backend_count++],
-					 config, &config->backends[b], family, sources, actual,
-					 (*row)++);
+				row_fill(state, service->backends,
+					 &service->backends[service->backend_count++], config,
+					 &config->backends[b], family, sources, before, (*row)++);
 			}
 	for (int family = 0; family < FAMILIES; family++)
 		if (service_vip(config, family))
 			service_judge(service, config, family);
-	return rings_fill(service, config, actual);
+	return rings_fill(service, config, before);
 }
 
 static int compare_numbers(const void *a, const void *b)
@@ -269,6 +288,13 @@ static int compare_numbers(const void *a, const void *b)
 	unsigned int x = *(const unsigned int *)a, y = *(const unsigned int *)b;
 
 	return (x > y) - (x < y);
+}
+
+/* Rows of one device mostly stand side by side. */
+static void number_note(unsigned int *numbers, size_t *count, unsigned int number)
+{
+	if (!*count || numbers[*count - 1] != number)
+		numbers[(*count)++] = number;
 }
 
 static size_t numbers_unique(unsigned int *numbers, size_t count)
@@ -321,11 +347,12 @@ static int devices_fill(struct state *state, size_t rows)
 
 			if (!row->has_hop)
 				continue;
-			state->devices[state->device_count++] = row->hop.ifindex;
+			number_note(state->devices, &state->device_count, row->hop.ifindex);
 			if (row->identity.forward != LB_FORWARD_NAT)
 				continue;
 			if (row->hop.local)
-				state->reply_hooks[state->reply_hook_count++] = row->hop.ifindex;
+				number_note(state->reply_hooks, &state->reply_hook_count,
+					    row->hop.ifindex);
 			else
 				remote = true;
 		}
@@ -347,13 +374,21 @@ static int compare_prefixes(const void *a, const void *b)
 	return order ? order : (int)x->len - (int)y->len;
 }
 
-static bool is_backend_network(const struct state *state, unsigned int ifindex)
+/* The interfaces that backends stand behind, ascending; the caller frees them. */
+static int backend_networks(const struct state *state, size_t rows, unsigned int **ret_networks,
+			    size_t *ret_count)
 {
+	unsigned int *networks = calloc(rows + 1, sizeof(*networks));
+	size_t count = 0;
+
+	if (!networks)
+		return -ENOMEM;
 	for (size_t s = 0; s < state->service_count; s++)
 		for (size_t b = 0; b < state->services[s].backend_count; b++)
-			if (state->services[s].backends[b].hop.via == ifindex)
-				return true;
-	return false;
+			number_note(networks, &count, state->services[s].backends[b].hop.via);
+	*ret_count = numbers_unique(networks, count);
+	*ret_networks = networks;
+	return 0;
 }
 
 static void direct_append(struct state *state, struct addr addr, unsigned int len)
@@ -361,14 +396,20 @@ static void direct_append(struct state *state, struct addr addr, unsigned int le
 	state->direct[state->direct_count++] = (struct prefix){ addr, len };
 }
 
-/* A backend that is routed here by its address alone (/32, /128) is a network of its own. */
-static void direct_append_lone(struct state *state, const struct backend *row)
+/* A backend that is routed here by its address alone (/32, /128) is a network of its own. `last` is
+ * the prefix that the last row was in: mostly it is this one's too. */
+static void direct_append_lone(struct state *state, const struct backend *row, size_t *last)
 {
 	if (!row->hop.via || !addr_equal(&row->hop.neighbour, &row->identity.address))
 		return;
+	if (*last < state->direct_count &&
+	    prefix_contains(&state->direct[*last], &row->identity.address))
+		return;
 	for (size_t i = 0; i < state->direct_count; i++)
-		if (prefix_contains(&state->direct[i], &row->identity.address))
+		if (prefix_contains(&state->direct[i], &row->identity.address)) {
+			*last = i;
 			return;
+		}
 	direct_append(state, row->identity.address, 128);
 }
 
@@ -386,21 +427,51 @@ static void direct_sort(struct state *state)
 /* What replies reach untranslated: this host's addresses, and the networks where backends stand. */
 static int direct_fill(struct state *state, const struct net_view *view, size_t rows)
 {
+	unsigned int *networks;
+	size_t network_count, last = 0;
+
 	state->direct = calloc(2 * view->address_count + rows + 1, sizeof(*state->direct));
-	if (!state->direct)
+	if (!state->direct || backend_networks(state, rows, &networks, &network_count))
 		return -ENOMEM;
 	for (size_t i = 0; i < view->address_count; i++) {
 		const struct net_address *address = &view->addresses[i];
 
 		direct_append(state, address->addr, 128);
-		if (is_backend_network(state, address->ifindex))
+		if (bsearch(&address->ifindex, networks, network_count, sizeof(*networks),
+			    compare_numbers))
 			direct_append(state, address->network.addr, address->network.len);
 	}
 	for (size_t s = 0; s < state->service_count; s++)
 		for (size_t b = 0; b < state->services[s].backend_count; b++)
-			direct_append_lone(state, &state->services[s].backends[b]);
+			direct_append_lone(state, &state->services[s].backends[b], &last);
+	free(networks);
 	direct_sort(state);
 	return 0;
+}
+
+static int services_fill(struct state *state, const struct sources *sources,
+			 const struct state *actual, size_t *row)
+{
+	const struct config *config = sources->config;
+	int err = 0;
+
+	if (sources->only)
+		state->next_ms = actual->next_ms;
+	for (size_t s = 0; !err && s < config->service_count; s++) {
+		const struct config_service *wanted = &config->services[s];
+		struct service *service = &state->services[state->service_count++];
+
+		if (!sources->only || sources->only == wanted) {
+			err = service_fill(state, service, wanted, sources,
+					   actual ? state_service(actual, wanted->name) : NULL,
+					   row);
+			continue;
+		}
+		*service = actual->services[s];
+		service->borrowed = true;
+		*row += service_row_count(wanted);
+	}
+	return err;
 }
 
 int desired(const struct sources *sources, const struct state *actual, struct state **ret_state)
@@ -417,18 +488,15 @@ int desired(const struct sources *sources, const struct state *actual, struct st
 	state->services = calloc(config->service_count + 1, sizeof(*state->services));
 	if (!state->services)
 		goto fail;
-	for (size_t s = 0; s < config->service_count; s++) {
-		struct service *service = &state->services[state->service_count++];
-
-		err = service_fill(state, service, &config->services[s], sources, actual, &row);
-		if (err)
-			goto fail;
-	}
-	err = fronts_fill(state, sources);
+	err = services_fill(state, sources, actual, &row);
+	if (!err)
+		err = fronts_fill(state, sources);
 	if (!err)
 		err = devices_fill(state, row);
 	if (!err)
 		err = direct_fill(state, sources->view, row);
+	if (!err)
+		err = state_index(state);
 	if (err)
 		goto fail;
 	*ret_state = state;

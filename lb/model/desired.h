@@ -23,6 +23,7 @@ struct row_health {
 
 struct sources {
 	struct config *config;
+	const struct config_service *only; /* NULL: see desired() */
 	const struct overrides *overrides;
 	const struct net_view *view;
 	const struct row_hop *hops;	/* rows in the order of desired_row_count() */
@@ -33,10 +34,15 @@ struct sources {
 
 /* Rows are numbered over services, backends and families in the config's order. */
 size_t desired_row_count(const struct config *config);
+size_t service_row_count(const struct config_service *service);
 
 /* `actual` (NULL: none) is asked for two things. The sizes of automatic rings are kept while a
  * service lives, since another size would move its flows; and a backend's clocks go on: since when
- * it drains, since when it is up. Returns 0, or -ENOMEM. */
+ * it drains, since when it is up.
+ *
+ * Where `only` is given, the sources say of all other services what they said when `actual` was
+ * made of the same config: these are borrowed from it, and their rows are not read.
+ * Returns 0, or -ENOMEM. */
 int desired(const struct sources *sources, const struct state *actual, struct state **ret_state);
 
 /* The keys of the flow hash, stretched from the text of tuning.hash_seed. */

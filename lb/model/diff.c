@@ -7,6 +7,7 @@
 
 #include "lb/model/breaks.h"
 #include "lb/model/entries.h"
+#include "lb/model/ids.h"
 #include "lb/model/motion.h"
 #include "lb/model/plan.h"
 
@@ -50,170 +51,6 @@ static void op_add_backend(struct differ *d, enum op_kind kind, const struct ser
 	op->number = backend->id;
 }
 
-/* ---- ids ------------------------------------------------------------------------------------ */
-
-/* The next free id behind the largest in use, so that a freed one rests as long as it can. */
-static uint32_t id_take(unsigned char *used, uint32_t limit, uint32_t *last)
-{
-	for (uint32_t tries = 1; tries < limit; tries++) {
-		*last = *last + 1 < limit ? *last + 1 : 1;
-		if (!used[*last]) {
-			used[*last] = 1;
-			return *last;
-		}
-	}
-	return 0;
-}
-
-static uint32_t id_mark(unsigned char *used, uint32_t id, uint32_t last)
-{
-	used[id] = 1;
-	return id > last ? id : last;
-}
-
-static const struct backend *backend_same(const struct service *service,
-					  const struct backend *backend)
-{
-	for (size_t i = 0; service && i < service->backend_count; i++)
-		if (identity_equal(&service->backends[i].identity, &backend->identity))
-			return &service->backends[i];
-	return NULL;
-}
-
-#define ID_REST_MS (9ULL * 3600 * 1000) /* above the longest idle_timeout and its margins */
-
-/* A record may still name the backend that had this id. */
-static void ids_rest(const struct kernel_view *kernel, unsigned char *used)
-{
-	for (uint32_t id = 1; id < LB_MAX_BACKENDS; id++) {
-		uint64_t freed_ms = kernel->backend_info[id].freed_ms;
-
-		if (freed_ms && kernel->now_ms - freed_ms < ID_REST_MS)
-			used[id] = 1;
-	}
-}
-
-static int ids_give(struct differ *d)
-{
-	static unsigned char services[LB_MAX_SERVICES], backends[LB_MAX_BACKENDS];
-	uint32_t last_service = 0, last_backend = 0;
-
-	memset(services, 0, sizeof(services));
-	memset(backends, 0, sizeof(backends));
-	ids_rest(d->kernel, backends);
-	for (size_t s = 0; s < d->actual->service_count; s++) {
-		const struct service *service = &d->actual->services[s];
-
-		last_service = id_mark(services, service->id, last_service);
-		for (size_t b = 0; b < service->backend_count; b++)
-			last_backend = id_mark(backends, service->backends[b].id, last_backend);
-	}
-	for (size_t s = 0; s < d->wanted->service_count; s++) {
-		struct service *service = &d->wanted->services[s];
-		const struct service *old = state_service(d->actual, service->name);
-
-		service->id = old ? old->id
-				  : id_take(services, LB_MAX_SERVICES, &last_service);
-		if (!service->id)
-			goto full;
-		for (size_t b = 0; b < service->backend_count; b++) {
-			const struct backend *same = backend_same(old, &service->backends[b]);
-
-			service->backends[b].id =
-				same ? same->id
-				     : id_take(backends, LB_MAX_BACKENDS, &last_backend);
-			if (!service->backends[b].id)
-				goto full;
-		}
-	}
-	return 0;
-full:
-	diag_add(d->diag, NULL, 0, "no ids are left: at most %d services and %d backends",
-		 LB_MAX_SERVICES - 1, LB_MAX_BACKENDS - 1);
-	return -ENOSPC;
-}
-
-/* ---- runs of slots -------------------------------------------------------------------------- */
-
-struct run {
-	uint32_t base, slots;
-};
-
-static int compare_runs(const void *a, const void *b)
-{
-	const struct run *x = a, *y = b;
-
-	return (x->base > y->base) - (x->base < y->base);
-}
-
-static size_t runs_of(const struct state *state, struct run *runs)
-{
-	size_t count = 0;
-
-	for (size_t s = 0; s < state->service_count; s++)
-		for (int family = 0; family < FAMILIES; family++) {
-			const struct ring *ring = &state->services[s].ring[family];
-
-			if (ring->slots && ring->base != UINT32_MAX)
-				runs[count++] = (struct run){ ring->base, ring->slots };
-		}
-	return count;
-}
-
-/* The first gap between the sorted runs that holds `slots`; UINT32_MAX: none. */
-static uint32_t gap_find(const struct run *runs, size_t count, uint32_t slots, uint32_t max_slots)
-{
-	uint64_t at = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		if (runs[i].base >= at + slots)
-			return at;
-		if ((uint64_t)runs[i].base + runs[i].slots > at)
-			at = (uint64_t)runs[i].base + runs[i].slots;
-	}
-	return at + slots <= max_slots ? at : UINT32_MAX;
-}
-
-static int runs_give(struct differ *d)
-{
-	size_t most = FAMILIES * (d->actual->service_count + d->wanted->service_count);
-	struct run *runs = calloc(most + 1, sizeof(*runs));
-	size_t count;
-
-	if (!runs)
-		return -ENOMEM;
-	count = runs_of(d->actual, runs);
-	qsort(runs, count, sizeof(*runs), compare_runs);
-	for (size_t s = 0; s < d->wanted->service_count; s++) {
-		struct service *service = &d->wanted->services[s];
-		const struct service *old = state_service(d->actual, service->name);
-
-		for (int family = 0; family < FAMILIES; family++) {
-			struct ring *ring = &service->ring[family];
-
-			if (!ring->slots)
-				continue;
-			if (old && old->ring[family].slots == ring->slots) {
-				ring->base = old->ring[family].base;
-				continue;
-			}
-			ring->base = gap_find(runs, count, ring->slots, d->kernel->max_slots);
-			if (ring->base == UINT32_MAX) {
-				diag_add(d->diag, NULL, 0,
-					 "service \"%s\": no room for its %u slots beside the "
-					 "rings in use; raise tuning.max_slots (now %u)",
-					 service->name, ring->slots, d->kernel->max_slots);
-				free(runs);
-				return -ENOSPC;
-			}
-			runs[count++] = (struct run){ ring->base, ring->slots };
-			qsort(runs, count, sizeof(*runs), compare_runs);
-		}
-	}
-	free(runs);
-	return 0;
-}
-
 /* ---- sets of numbers and prefixes ------------------------------------------------------------ */
 
 static bool number_in(const unsigned int *numbers, size_t count, unsigned int number)
@@ -227,6 +64,8 @@ static bool number_in(const unsigned int *numbers, size_t count, unsigned int nu
 static void numbers_missing(struct differ *d, enum op_kind kind, const unsigned int *from,
 			    size_t from_count, const unsigned int *in, size_t in_count)
 {
+	if (from_count == in_count && (!in_count || !memcmp(from, in, in_count * sizeof(*in))))
+		return;
 	for (size_t i = 0; i < from_count; i++)
 		if (!number_in(in, in_count, from[i]))
 			op_add_number(d, kind, from[i]);
@@ -235,6 +74,10 @@ static void numbers_missing(struct differ *d, enum op_kind kind, const unsigned 
 static void prefixes_missing(struct differ *d, enum op_kind kind, const struct state *from,
 			     const struct state *in)
 {
+	if (from->direct_count == in->direct_count &&
+	    (!in->direct_count ||
+	     !memcmp(from->direct, in->direct, in->direct_count * sizeof(*in->direct))))
+		return;
 	for (size_t i = 0; i < from->direct_count; i++) {
 		bool found = false;
 
@@ -308,7 +151,7 @@ static void diff_backends(struct differ *d, const struct service *service,
 {
 	for (size_t b = 0; b < service->backend_count; b++) {
 		const struct backend *backend = &service->backends[b];
-		const struct backend *same = backend_same(old, backend);
+		const struct backend *same = service_backend_same(old, backend, b);
 
 		if (!same) {
 			op_add_backend(d, OP_BACKEND_ADD, service, backend);
@@ -355,12 +198,24 @@ static void plan_service_add(struct differ *d, struct plan_service entry)
 	plan->services[plan->service_count++] = entry;
 }
 
+static bool is_lost_at(const struct backend *backend, const struct service *kept, size_t place)
+{
+	const struct backend *same = service_backend_same(kept, backend, place);
+
+	return !backend->gone && (!same || same->gone);
+}
+
+bool backend_is_lost(const struct backend *backend, const struct service *kept)
+{
+	return is_lost_at(backend, kept, 0);
+}
+
 static uint32_t backends_lost(const struct service *old, const struct service *kept)
 {
 	uint32_t count = 0;
 
 	for (size_t b = 0; b < old->backend_count; b++)
-		count += backend_is_lost(&old->backends[b], kept);
+		count += is_lost_at(&old->backends[b], kept, b);
 	return count;
 }
 
@@ -423,20 +278,28 @@ static bool replies_equal(const struct state *a, const struct state *b)
 {
 	struct lb_entry *x = NULL, *y = NULL;
 	size_t x_count = 0, y_count = 0;
-	bool equal = !entries_of_replies(a, &x, &x_count) && !entries_of_replies(b, &y, &y_count) &&
-		     x_count == y_count && (!x_count || !memcmp(x, y, x_count * sizeof(*x)));
+	bool equal;
 
+	if (state_has_remote_nat(a) != state_has_remote_nat(b))
+		return false;
+	if (entries_are_same(a, b, true))
+		return true;
+	equal = !entries_of_replies(a, &x, &x_count) && !entries_of_replies(b, &y, &y_count) &&
+		x_count == y_count && (!x_count || !memcmp(x, y, x_count * sizeof(*x)));
 	free(x);
 	free(y);
-	return equal && state_has_remote_nat(a) == state_has_remote_nat(b);
+	return equal;
 }
 
 static void diff_write(struct differ *d)
 {
 	for (size_t s = 0; s < d->wanted->service_count; s++) {
 		const struct service *service = &d->wanted->services[s];
-		const struct service *old = state_service(d->actual, service->name);
+		const struct service *old;
 
+		if (service->borrowed)
+			continue;
+		old = state_service(d->actual, service->name);
 		if (!info_equal(service, old)) {
 			struct op *op = op_add(d, OP_SERVICE_INFO);
 
@@ -450,8 +313,9 @@ static void diff_write(struct differ *d)
 	if (!replies_equal(d->actual, d->wanted))
 		op_add(d, OP_REPLIES);
 	for (size_t s = 0; s < d->wanted->service_count; s++)
-		diff_rings(d, &d->wanted->services[s],
-			   state_service(d->actual, d->wanted->services[s].name));
+		if (!d->wanted->services[s].borrowed)
+			diff_rings(d, &d->wanted->services[s],
+				   state_service(d->actual, d->wanted->services[s].name));
 	if (d->keys.any)
 		op_add(d, OP_SERVICES);
 }
@@ -482,9 +346,11 @@ static void diff_break(struct differ *d)
 		const struct service *old = &d->actual->services[s];
 		const struct service *kept = state_service(d->wanted, old->name);
 
+		if (kept && kept->borrowed)
+			continue;
 		diff_ring_removal(d, old, kept);
 		for (size_t b = 0; b < old->backend_count; b++)
-			if (!backend_same(kept, &old->backends[b]))
+			if (!service_backend_same(kept, &old->backends[b], b))
 				op_add_backend(d, OP_BACKEND_REMOVE, old, &old->backends[b]);
 		if (kept)
 			continue;
@@ -502,13 +368,6 @@ static void diff_break(struct differ *d)
 			op_add(d, OP_FRONT_DETACH)->front = &d->actual->fronts[i];
 	numbers_missing(d, OP_DEVICE_REMOVE, d->actual->devices, d->actual->device_count,
 			d->wanted->devices, d->wanted->device_count);
-}
-
-bool backend_is_lost(const struct backend *backend, const struct service *kept)
-{
-	const struct backend *same = backend_same(kept, backend);
-
-	return !backend->gone && (!same || same->gone);
 }
 
 void state_usable(const struct state *state, struct usable *ret_usable)
@@ -531,9 +390,9 @@ int diff(const struct state *actual, struct state *wanted, const struct kernel_v
 	d.plan = calloc(1, sizeof(*d.plan));
 	if (!d.plan)
 		return -ENOMEM;
-	err = ids_give(&d);
+	err = ids_give(actual, wanted, kernel, diag);
 	if (!err)
-		err = runs_give(&d);
+		err = runs_give(actual, wanted, kernel, diag);
 	if (!err)
 		err = key_changes_find(actual, wanted, &d.keys);
 	if (err) {

@@ -174,3 +174,52 @@ bool state_has_remote_nat(const struct state *state)
 		}
 	return false;
 }
+
+/* ---- the same tables ------------------------------------------------------------------------- */
+
+static bool keys_equal(const struct service *a, const struct service *b)
+{
+	if (a->protocol != b->protocol || a->key_count != b->key_count)
+		return false;
+	for (size_t i = 0; i < a->key_count; i++)
+		if (a->keys[i].port != b->keys[i].port || a->keys[i].range != b->keys[i].range ||
+		    !addr_equal(&a->keys[i].vip, &b->keys[i].vip))
+			return false;
+	return true;
+}
+
+static bool service_is_same(const struct service *a, const struct service *b)
+{
+	for (int family = 0; family < FAMILIES; family++)
+		if (a->up_in[family] != b->up_in[family] ||
+		    a->ring[family].base != b->ring[family].base ||
+		    a->ring[family].slots != b->ring[family].slots)
+			return false;
+	return a->id == b->id && service_flags(a) == service_flags(b) && keys_equal(a, b);
+}
+
+static bool backends_are_same(const struct service *a, const struct service *b)
+{
+	if (a->backend_count != b->backend_count)
+		return false;
+	for (size_t i = 0; i < a->backend_count; i++)
+		if (a->backends[i].id != b->backends[i].id ||
+		    a->backends[i].family != b->backends[i].family ||
+		    !identity_equal(&a->backends[i].identity, &b->backends[i].identity))
+			return false;
+	return keys_equal(a, b);
+}
+
+bool entries_are_same(const struct state *a, const struct state *b, bool replies)
+{
+	if (a->service_count != b->service_count)
+		return false;
+	for (size_t s = 0; s < a->service_count; s++) {
+		const struct service *x = &a->services[s], *y = &b->services[s];
+
+		if (!y->borrowed &&
+		    !(replies ? backends_are_same(x, y) : service_is_same(x, y)))
+			return false;
+	}
+	return true;
+}

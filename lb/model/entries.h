@@ -21,4 +21,8 @@ int entry_compare_keys(const void *a_entry, const void *b_entry);
 bool state_has_any_port(const struct state *state);
 bool state_has_remote_nat(const struct state *state);
 
+/* True where it is plain that `b`, which may have borrowed from `a`, has the same entries (of
+ * services or of replies): no list has to be made and sorted. False says nothing. */
+bool entries_are_same(const struct state *a, const struct state *b, bool replies);
+
 #endif

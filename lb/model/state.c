@@ -3,6 +3,7 @@
 #include "lb/model/state.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,12 +14,15 @@ void state_free(struct state *state)
 	if (!state)
 		return;
 	for (size_t i = 0; i < state->service_count; i++) {
+		if (state->services[i].borrowed)
+			continue;
 		free(state->services[i].keys);
 		free(state->services[i].backends);
 		for (int family = 0; family < FAMILIES; family++)
 			free(state->services[i].ring[family].owners);
 	}
 	free(state->services);
+	free(state->by_name);
 	free(state->fronts);
 	free(state->devices);
 	free(state->reply_hooks);
@@ -37,11 +41,62 @@ bool identity_is_encapsulated(const struct identity *identity)
 	return identity->forward == LB_FORWARD_IPIP || identity->forward == LB_FORWARD_GUE;
 }
 
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp((*(struct service *const *)a)->name, (*(struct service *const *)b)->name);
+}
+
+int state_index(struct state *state)
+{
+	state->by_name = calloc(state->service_count + 1, sizeof(*state->by_name));
+	if (!state->by_name)
+		return -ENOMEM;
+	for (size_t i = 0; i < state->service_count; i++)
+		state->by_name[i] = &state->services[i];
+	qsort(state->by_name, state->service_count, sizeof(*state->by_name), compare_names);
+	return 0;
+}
+
+static int compare_name(const void *name, const void *service)
+{
+	return strcmp(name, (*(struct service *const *)service)->name);
+}
+
 struct service *state_service(const struct state *state, const char *name)
 {
+	struct service **found;
+
+	if (state->by_name) {
+		found = bsearch(name, state->by_name, state->service_count,
+				sizeof(*state->by_name), compare_name);
+		return found ? *found : NULL;
+	}
 	for (size_t i = 0; i < state->service_count; i++)
 		if (!strcmp(state->services[i].name, name))
 			return &state->services[i];
+	return NULL;
+}
+
+void state_adopt(struct state *wanted, struct state *actual)
+{
+	for (size_t i = 0; i < wanted->service_count; i++)
+		if (wanted->services[i].borrowed) {
+			wanted->services[i].borrowed = false;
+			actual->services[i].borrowed = true;
+		}
+}
+
+const struct backend *service_backend_same(const struct service *service,
+					   const struct backend *backend, size_t place)
+{
+	if (!service)
+		return NULL;
+	if (place < service->backend_count &&
+	    identity_equal(&service->backends[place].identity, &backend->identity))
+		return &service->backends[place];
+	for (size_t i = 0; i < service->backend_count; i++)
+		if (identity_equal(&service->backends[i].identity, &backend->identity))
+			return &service->backends[i];
 	return NULL;
 }
 

@@ -80,6 +80,8 @@ struct service {
 	size_t backend_count;
 	struct ring ring[FAMILIES];
 	const struct config_service *config; /* of the state's config; NULL after a recovery */
+	bool borrowed;		/* wanted: the same as in the actual state, at the same place there;
+				 * keys, backends and owners are that one's */
 };
 
 struct front {
@@ -92,6 +94,7 @@ struct front {
 struct state {
 	struct service *services;
 	size_t service_count;
+	struct service **by_name;	/* the services in the order of names, state_index(); or NULL */
 	struct front *fronts;		/* configured interfaces that are there */
 	size_t front_count;
 	unsigned int *devices;		/* ifindexes that can be redirected to; ascending */
@@ -107,9 +110,21 @@ struct state {
 
 void state_free(struct state *state); /* NULL is fine */
 
+/* Once all services are there: state_service() need not look at each of them any more. Returns 0
+ * or -ENOMEM. */
+int state_index(struct state *state);
+
+/* What the wanted state borrowed is its own from now on: the actual one is about to be freed. */
+void state_adopt(struct state *wanted, struct state *actual);
+
 bool identity_equal(const struct identity *a, const struct identity *b);
 bool identity_is_encapsulated(const struct identity *identity);
 struct service *state_service(const struct state *state, const char *name);
+
+/* The backend that is the same one to a flow: of equal identity. It is looked for at its old place
+ * first. NULL: none, or no service. */
+const struct backend *service_backend_same(const struct service *service,
+					   const struct backend *backend, size_t place);
 struct backend *service_backend(const struct service *service, const char *name, int family);
 
 /* The folded one's complement sum of ~old and new over addresses (and, where both are set, the
