@@ -97,18 +97,25 @@ static struct row_health row_health_of(struct manager *manager,
 	return row;
 }
 
-struct row_health *checks_read(struct manager *manager, const struct config *config, bool hopeful)
+struct row_health *checks_read(struct manager *manager, const struct config *config,
+			       const struct config_service *only, bool hopeful)
 {
 	struct row_health *rows = calloc(desired_row_count(config) + 1, sizeof(*rows));
-	size_t count = 0;
+	struct row_health *row = rows;
 
-	for (size_t s = 0; rows && s < config->service_count; s++)
-		for (size_t b = 0; b < config->services[s].backend_count; b++)
+	for (size_t s = 0; rows && s < config->service_count; s++) {
+		const struct config_service *service = &config->services[s];
+
+		if (only && only != service) {
+			row += service_row_count(service);
+			continue;
+		}
+		for (size_t b = 0; b < service->backend_count; b++)
 			for (int family = 0; family < FAMILIES; family++)
-				if (config->services[s].backends[b].has_address[family])
-					rows[count++] = row_health_of(
-						manager, &config->services[s],
-						&config->services[s].backends[b], family,
-						hopeful);
+				if (service->backends[b].has_address[family])
+					*row++ = row_health_of(manager, service,
+							       &service->backends[b], family,
+							       hopeful);
+	}
 	return rows;
 }

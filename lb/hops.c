@@ -255,28 +255,37 @@ static int row_hop_find(struct manager *manager, const struct config_backend *ba
 typedef void row_function(struct manager *manager, const struct config *config,
 			  const struct config_backend *backend, struct row_hop *hop, void *data);
 
-/* Calls the function for each row, in the order of desired.h. */
+static void service_rows_visit(struct manager *manager, const struct config *config,
+			       const struct config_service *service, struct visit *visit,
+			       row_function *function, void *data)
+{
+	struct row_hop hop;
+
+	for (size_t b = 0; b < service->backend_count; b++)
+		for (int family = 0; family < FAMILIES; family++) {
+			const struct config_backend *backend = &service->backends[b];
+
+			if (!backend->has_address[family])
+				continue;
+			row_hop_find(manager, backend, family, visit, &hop);
+			function(manager, config, backend, &hop, data);
+		}
+}
+
+/* Calls the function for each row, or those of one service, in the order of desired.h. */
 static int rows_visit(struct manager *manager, const struct config *config,
-		      row_function *function, void *data)
+		      const struct config_service *only, row_function *function, void *data)
 {
 	struct visit visit = { .fronts = calloc(config->interface_count + 1,
 						sizeof(*visit.fronts)) };
-	struct row_hop hop;
 
 	if (!visit.fronts)
 		return -ENOMEM;
 	visit.front_count = fronts_of(manager, config, visit.fronts, config->interface_count);
 	for (size_t s = 0; s < config->service_count; s++)
-		for (size_t b = 0; b < config->services[s].backend_count; b++) {
-			const struct config_backend *backend = &config->services[s].backends[b];
-
-			for (int family = 0; family < FAMILIES; family++) {
-				if (!backend->has_address[family])
-					continue;
-				row_hop_find(manager, backend, family, &visit, &hop);
-				function(manager, config, backend, &hop, data);
-			}
-		}
+		if (!only || only == &config->services[s])
+			service_rows_visit(manager, config, &config->services[s], &visit,
+					   function, data);
 	rows_in_use_clear(&visit.in_use);
 	free(visit.fronts);
 	return 0;
@@ -300,8 +309,8 @@ static void row_keep(struct manager *manager, const struct config *config,
 	found->hops[found->count++] = *hop;
 }
 
-int hops_find(struct manager *manager, const struct config *config, bool touch,
-	      struct row_hop **ret_hops)
+int hops_find(struct manager *manager, const struct config *config,
+	      const struct config_service *only, bool touch, struct row_hop **ret_hops)
 {
 	struct found found = { .touch = touch };
 	int err;
@@ -312,7 +321,9 @@ int hops_find(struct manager *manager, const struct config *config, bool touch,
 	links_forget(manager);
 	if (touch)
 		fronts_napi_enable(manager, config);
-	err = rows_visit(manager, config, row_keep, &found);
+	for (size_t s = 0; only && &config->services[s] != only; s++)
+		found.count += service_row_count(&config->services[s]);
+	err = rows_visit(manager, config, only, row_keep, &found);
 	if (err) {
 		free(found.hops);
 		return err;
@@ -440,13 +451,14 @@ int hops_settle(struct manager *manager, const struct config *config, long wait_
 		if (err)
 			return err;
 		waiting = 0;
-		err = rows_visit(manager, config, row_resolve, &waiting);
+		err = rows_visit(manager, config, NULL, row_resolve, &waiting);
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		spent = (now.tv_sec - start.tv_sec) * 1000 +
 			(now.tv_nsec - start.tv_nsec) / 1000000;
 		if (err || !waiting || spent >= wait_ms)
 			return err;
 		poll(&event, 1, wait_ms - spent);
-		net_drain(manager->net);
+		if (net_drain(manager->net))
+			manager_wake(manager); /* what is in use is to follow too */
 	}
 }

@@ -47,6 +47,7 @@ struct manager {
 	struct health *health;
 
 	struct dataplane *dataplane;
+	bool followed;			/* actual is all that the sources said when last asked */
 	struct state *actual;
 	char *trouble;			/* what the last reconciling could not do; told once */
 	bool unloaded;			/* asked to take everything away */
@@ -106,6 +107,12 @@ void manager_recheck(struct manager *manager);
 /* Brings the kernel up to date with the sources now. */
 int manager_reconcile(struct manager *manager, struct diag *diag);
 
+/* The same where one service of the config in use is all that a source has changed its mind about:
+ * if nothing else has happened meanwhile the other services are not looked at, so that this takes
+ * the time of one. */
+int manager_reconcile_service(struct manager *manager, const struct config_service *service,
+			      struct diag *diag);
+
 /* ---- lb/checks.c: what the checks say -------------------------------------------------------- */
 
 /* Checks the backends of this config from now on. */
@@ -115,8 +122,10 @@ int checks_set(struct manager *manager, const struct config *config);
 void checks_assume(struct manager *manager);
 
 /* One result for each row; the caller frees it. A row that was never checked is down, or, for a
- * hopeful reader, up. NULL: no memory. */
-struct row_health *checks_read(struct manager *manager, const struct config *config, bool hopeful);
+ * hopeful reader, up. Where `only` is given, the rows of all other services are left empty.
+ * NULL: no memory. */
+struct row_health *checks_read(struct manager *manager, const struct config *config,
+			       const struct config_service *only, bool hopeful);
 
 /* ---- lb/connections.c: live connections that a plan touches ---------------------------------- */
 
@@ -138,9 +147,10 @@ struct connections *connections_count(struct manager *manager, const struct prev
 /* ---- lb/hops.c: next hops of every row of a config ------------------------------------------- */
 
 /* Finds them in the manager's view; `touch` makes what is missing (NAPI at a container's end).
- * The caller frees *ret_hops. */
-int hops_find(struct manager *manager, const struct config *config, bool touch,
-	      struct row_hop **ret_hops);
+ * Where `only` is given, the rows of all other services are left empty. The caller frees
+ * *ret_hops. */
+int hops_find(struct manager *manager, const struct config *config,
+	      const struct config_service *only, bool touch, struct row_hop **ret_hops);
 
 /* Reads the view anew and has unknown neighbours resolved by the kernel; waits for at most wait_ms
  * until every one is known or has failed. */

@@ -16,18 +16,19 @@
 
 #define SETTLE_MS 1000 /* for neighbours that nobody has asked for yet */
 
-static int wanted_make(struct manager *manager, struct config *config, bool touch,
-		       struct state **ret_wanted)
+static int wanted_make(struct manager *manager, struct config *config,
+		       const struct config_service *only, bool touch, struct state **ret_wanted)
 {
-	struct sources sources = { .config = config, .overrides = &manager->overrides,
+	struct sources sources = { .config = config, .only = only,
+				   .overrides = &manager->overrides,
 				   .view = &manager->view };
 	struct row_health *health;
 	struct row_hop *hops;
-	int err = hops_find(manager, config, touch, &hops);
+	int err = hops_find(manager, config, only, touch, &hops);
 
 	if (err)
 		return err;
-	health = checks_read(manager, config, !touch);
+	health = checks_read(manager, config, only, !touch);
 	if (!health) {
 		free(hops);
 		return -ENOMEM;
@@ -57,7 +58,7 @@ static int plan_make(struct manager *manager, struct config *config, bool touch,
 		     struct state **ret_wanted, struct plan **ret_plan, struct diag *diag)
 {
 	struct state *wanted;
-	int err = wanted_make(manager, config, touch, &wanted);
+	int err = wanted_make(manager, config, NULL, touch, &wanted);
 
 	if (err) {
 		diag_add(diag, NULL, 0, "cannot make the wanted state: %s", strerror(-err));
@@ -104,8 +105,11 @@ static void changes_tell(const struct state *before, const struct state *now)
 {
 	for (size_t s = 0; s < now->service_count; s++) {
 		const struct service *service = &now->services[s];
-		const struct service *old = state_service(before, service->name);
+		const struct service *old;
 
+		if (service->borrowed)
+			continue;
+		old = state_service(before, service->name);
 		for (size_t b = 0; b < service->backend_count; b++) {
 			const struct backend *backend = &service->backends[b];
 
@@ -142,8 +146,11 @@ static void motion_take(const struct manager *manager, struct state *wanted)
 {
 	for (size_t s = 0; s < wanted->service_count; s++) {
 		struct service *service = &wanted->services[s];
-		const struct service *old = state_service(manager->actual, service->name);
+		const struct service *old;
 
+		if (service->borrowed)
+			continue;
+		old = state_service(manager->actual, service->name);
 		service->moving_since_ms = old ? old->moving_since_ms : 0;
 		motion_note(manager->dataplane, service,
 			    slots_moving(manager->dataplane, service));
@@ -165,6 +172,7 @@ static int wanted_apply(struct manager *manager, struct state *wanted, const str
 	motion_take(manager, wanted);
 	if (visit)
 		visit(promised, data);
+	state_adopt(wanted, manager->actual);
 	state_free(manager->actual);
 	manager->actual = wanted;
 	return 0;
@@ -236,12 +244,13 @@ static bool fronts_new_drop(struct state *wanted, const struct state *actual)
 	return kept < count;
 }
 
-/* The world's changes, with or without those of the fronts. */
-static int changes_follow(struct manager *manager, bool new_fronts, struct diag *diag)
+/* The world's changes, of all services or of one; with or without those of the fronts. */
+static int changes_follow(struct manager *manager, const struct config_service *only,
+			  bool new_fronts, struct diag *diag)
 {
 	struct state *wanted;
 	struct plan *plan;
-	int err = wanted_make(manager, manager->config, true, &wanted);
+	int err = wanted_make(manager, manager->config, only, true, &wanted);
 
 	if (err)
 		return err;
@@ -268,10 +277,31 @@ int manager_reconcile(struct manager *manager, struct diag *diag)
 	if (err)
 		return err;
 	fronts_check(manager);
-	err = changes_follow(manager, true, diag);
-	if (err && !changes_follow(manager, false, diag))
+	err = changes_follow(manager, NULL, true, diag);
+	manager->followed = !err;
+	if (err && !changes_follow(manager, NULL, false, diag))
 		err = 0;
 	return err;
+}
+
+/* Whether nothing has changed since everything was looked at: no message waits, none was put off
+ * (manager_wake()), and the time at which a drain or a slow start goes on has not come. */
+static bool world_is_still(const struct manager *manager)
+{
+	uint64_t next_ms = manager->actual->next_ms;
+
+	return manager->followed && manager->actual->config == manager->config &&
+	       !net_drain(manager->net) && manager->burst_timer &&
+	       !evtimer_pending(manager->burst_timer, NULL) &&
+	       (!next_ms || boottime_ms() < next_ms);
+}
+
+int manager_reconcile_service(struct manager *manager, const struct config_service *service,
+			      struct diag *diag)
+{
+	if (world_is_still(manager))
+		return changes_follow(manager, service, true, diag);
+	return manager_reconcile(manager, diag);
 }
 
 /* ---- reload --------------------------------------------------------------------------------- */
@@ -449,6 +479,7 @@ static int config_apply(struct manager *manager, const struct reload *reload, bo
 		return err;
 	}
 	plan_free(plan);
+	manager->followed = true;
 	config_take(manager, reload, &preview);
 	preview_clear(&preview);
 	checks_set(manager, manager->config);
@@ -473,92 +504,4 @@ int manager_reload(struct manager *manager, const struct reload *reload, preview
 int manager_start_config(struct manager *manager, const struct reload *reload, struct diag *diag)
 {
 	return config_apply(manager, reload, true, NULL, NULL, diag);
-}
-
-/* ---- overrides ------------------------------------------------------------------------------ */
-
-static bool config_has_backend(const struct config *config, const char *service,
-			       const char *backend)
-{
-	for (size_t s = 0; s < config->service_count; s++) {
-		if (strcmp(config->services[s].name, service))
-			continue;
-		for (size_t b = 0; b < config->services[s].backend_count; b++)
-			if (!strcmp(config->services[s].backends[b].name, backend))
-				return true;
-	}
-	return false;
-}
-
-/* Keeps the new list if it could be saved and applied, else the old one. */
-static int overrides_take(struct manager *manager, struct overrides *wanted, struct diag *diag)
-{
-	struct overrides before = manager->overrides;
-	int err = overrides_save(manager->options.state, wanted, diag);
-
-	if (err) {
-		overrides_clear(wanted);
-		return err;
-	}
-	manager->overrides = *wanted;
-	checks_set(manager, manager->config);
-	err = manager_reconcile(manager, diag);
-	if (!err) {
-		overrides_clear(&before);
-		return 0;
-	}
-	overrides_clear(wanted);
-	manager->overrides = before;
-	overrides_save(manager->options.state, &before, diag);
-	return err;
-}
-
-static struct overrides overrides_copy(const struct overrides *from)
-{
-	struct overrides copy = { 0 };
-
-	for (size_t i = 0; i < from->count; i++)
-		*override_make(&copy, from->entries[i].service, from->entries[i].backend) =
-			from->entries[i];
-	return copy;
-}
-
-int manager_override(struct manager *manager, const char *service, const char *backend, int state,
-		     int weight, struct diag *diag)
-{
-	struct overrides wanted;
-	struct override *entry;
-
-	if (!config_has_backend(manager->config, service, backend)) {
-		diag_add(diag, NULL, 0, "there is no backend \"%s/%s\"", service, backend);
-		return -ENOENT;
-	}
-	wanted = overrides_copy(&manager->overrides);
-	entry = override_make(&wanted, service, backend);
-	if (state >= 0) {
-		entry->has_state = true;
-		entry->state = (enum config_state)state;
-	}
-	if (weight >= 0) {
-		entry->has_weight = true;
-		entry->weight = weight;
-	}
-	return overrides_take(manager, &wanted, diag);
-}
-
-int manager_override_reset(struct manager *manager, const char *service, const char *backend,
-			   struct diag *diag)
-{
-	struct overrides wanted = { 0 };
-
-	if (service) {
-		wanted = overrides_copy(&manager->overrides);
-		if (!override_remove(&wanted, service, backend)) {
-			overrides_clear(&wanted);
-			diag_add(diag, NULL, 0, "no override stands on \"%s/%s\"", service,
-				 backend);
-			return -ENOENT;
-		}
-	}
-	return overrides_take(manager, &wanted, diag);
 }
