@@ -23,6 +23,7 @@ enum { ETH0 = 2, ETH1 = 3, BR0 = 10, VETH = 100 }; /* row N stands behind VETH +
 
 struct world {
 	struct config *config;
+	const struct config_service *only; /* whose sources alone have changed; NULL: all */
 	struct overrides overrides;
 	struct net_view view;
 	struct row_hop hops[WORLD_ROWS];
@@ -149,8 +150,9 @@ static inline void world_clear(struct world *world)
 /* The wanted state over `actual` (NULL: none). */
 static inline struct state *world_state(const struct world *world, const struct state *actual)
 {
-	struct sources sources = { .config = world->config, .overrides = &world->overrides,
-				   .view = &world->view, .hops = world->hops,
+	struct sources sources = { .config = world->config, .only = world->only,
+				   .overrides = &world->overrides, .view = &world->view,
+				   .hops = world->hops,
 				   .health = world->checked ? world->health : NULL,
 				   .now_ms = world->now_ms };
 	struct state *state = NULL;
