@@ -241,7 +241,7 @@ static int row_hop_find(struct manager *manager, const struct config_backend *ba
 {
 	const struct addr *addr = &backend->address[family];
 	struct net_route route = { 0 };
-	int err = net_route_get(manager->net, addr, &route);
+	int err = net_route_find(manager->net, addr, &route);
 
 	memset(ret_hop, 0, sizeof(*ret_hop));
 	err = next_hop_find(&manager->view, addr, &route, err,
@@ -422,13 +422,22 @@ static void row_resolve(struct manager *manager, const struct config *config,
 		++*waiting;
 }
 
+/* What they say is read now, for `config`; the one in use has to follow it too. */
+static void messages_take(struct manager *manager, const struct config *config)
+{
+	if (net_drain(manager->net) && config != manager->config)
+		manager_wake(manager);
+}
+
 /* While the network changes faster than it can be read the old view stays: net_fd() says when to
  * come again. */
-static int view_refresh(struct manager *manager)
+static int view_refresh(struct manager *manager, const struct config *config)
 {
 	struct net_view fresh;
-	int err = net_read(manager->net, &fresh);
+	int err;
 
+	messages_take(manager, config);
+	err = net_read(manager->net, &fresh);
 	if (err)
 		return err == -EAGAIN ? 0 : err;
 	net_view_clear(&manager->view);
@@ -447,7 +456,7 @@ int hops_settle(struct manager *manager, const struct config *config, long wait_
 		struct pollfd event = { .fd = net_fd(manager->net), .events = POLLIN };
 		long spent;
 
-		err = view_refresh(manager);
+		err = view_refresh(manager, config);
 		if (err)
 			return err;
 		waiting = 0;
@@ -458,7 +467,5 @@ int hops_settle(struct manager *manager, const struct config *config, long wait_
 		if (err || !waiting || spent >= wait_ms)
 			return err;
 		poll(&event, 1, wait_ms - spent);
-		if (net_drain(manager->net))
-			manager_wake(manager); /* what is in use is to follow too */
 	}
 }

@@ -100,8 +100,8 @@ void manager_wake(struct manager *manager);
 /* Settles what has come to rest, and ends drains that nobody needs any more. */
 void manager_settle(struct manager *manager);
 
-/* Looks for what no message tells: hooks of lb_reply that somebody removed are not in the actual
- * state any more, so that the next reconciling puts them back. */
+/* Looks for what no message tells: routes are asked for again, and hooks of lb_reply that somebody
+ * removed are not in the actual state any more, so that the next reconciling puts them back. */
 void manager_recheck(struct manager *manager);
 
 /* Brings the kernel up to date with the sources now. */

@@ -223,6 +223,7 @@ void manager_recheck(struct manager *manager)
 	struct state *actual = manager->actual;
 	size_t kept = 0;
 
+	net_routes_forget(manager->net);
 	for (size_t i = 0; i < actual->reply_hook_count; i++)
 		if (reply_is_ours(manager->dataplane, actual->reply_hooks[i]))
 			actual->reply_hooks[kept++] = actual->reply_hooks[i];

@@ -16,16 +16,20 @@ struct addr_entry {
 	size_t item;
 };
 
-/* Addresses of one network differ in few bits: multiplication spreads them. */
+/* Addresses of one network differ in few bits, and in the last bytes: each half is folded and
+ * multiplied, so that every bit reaches the upper ones, which are taken. */
+static uint64_t mix(uint64_t word)
+{
+	return (word ^ (word >> 32)) * 0x9e3779b97f4a7c15ULL;
+}
+
 static size_t place_of(const struct addr_index *index, unsigned int ifindex,
 		       const struct addr *addr)
 {
 	uint64_t words[2];
 
 	memcpy(words, addr->byte, sizeof(words));
-	words[0] = (words[0] ^ ifindex) * 0x9e3779b97f4a7c15ULL;
-	words[0] = (words[0] ^ (words[0] >> 32) ^ words[1]) * 0xc2b2ae3d27d4eb4fULL;
-	return (words[0] >> 32) & (index->room - 1);
+	return (mix(mix(words[0] ^ ifindex) ^ words[1]) >> 32) & (index->room - 1);
 }
 
 /* The entry of that place, or the free one where it would stand. */

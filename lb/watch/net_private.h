@@ -25,7 +25,11 @@ struct net {
 	uint16_t netdev_family;		/* generic netlink's number of it; 0: not asked yet */
 	struct netns_place *places;
 	size_t place_count;
+	struct route_answers *answers;	/* see routes.c */
 };
+
+/* What a message of that type means for the answers that are kept. */
+void net_routes_note(struct net *net, uint16_t message_type);
 
 /* Room for one more item behind `count`. Capacities are powers of two and so need no field.
  * Never fails: see config/mem.h. */

@@ -80,6 +80,7 @@ void net_close(struct net *net)
 	nl_socket_free(net->generic);
 	nl_socket_free(net->events);
 	free(net->places);
+	net_routes_forget(net);
 	free(net);
 }
 
@@ -88,19 +89,27 @@ int net_fd(const struct net *net)
 	return nl_socket_get_fd(net->events);
 }
 
-/* All that we subscribed to does, but for the routes that IPv6 caches for itself. */
-static bool concerns_us(struct nlmsghdr *message, size_t len)
+/* A route that IPv6 caches for itself. */
+static bool is_cached_route(struct nlmsghdr *message)
 {
-	for (int left = (int)len; nlmsg_ok(message, left); message = nlmsg_next(message, &left)) {
-		const struct rtmsg *route = nlmsg_data(message);
+	const struct rtmsg *route = nlmsg_data(message);
 
-		if (message->nlmsg_type != RTM_NEWROUTE && message->nlmsg_type != RTM_DELROUTE)
-			return true;
-		if (!nlmsg_valid_hdr(message, sizeof(*route)) ||
-		    !(route->rtm_flags & RTM_F_CLONED))
-			return true;
+	return (message->nlmsg_type == RTM_NEWROUTE || message->nlmsg_type == RTM_DELROUTE) &&
+	       nlmsg_valid_hdr(message, sizeof(*route)) && (route->rtm_flags & RTM_F_CLONED);
+}
+
+/* All that we subscribed to concerns us, but for those. */
+static bool messages_note(struct net *net, struct nlmsghdr *message, size_t len)
+{
+	bool concerns_us = false;
+
+	for (int left = (int)len; nlmsg_ok(message, left); message = nlmsg_next(message, &left)) {
+		if (is_cached_route(message))
+			continue;
+		net_routes_note(net, message->nlmsg_type);
+		concerns_us = true;
 	}
-	return false;
+	return concerns_us;
 }
 
 bool net_drain(struct net *net)
@@ -113,11 +122,15 @@ bool net_drain(struct net *net)
 
 		if (len < 0 && (errno == EAGAIN || errno == EBADF))
 			break;
-		if (len < 0) /* ENOBUFS: messages were lost */
-			changed = changed || errno != EINTR;
-		else if (!changed)
-			changed = (size_t)len > sizeof(buffer) ||
-				  concerns_us((struct nlmsghdr *)buffer, (size_t)len);
+		if (len < 0 && errno == EINTR)
+			continue;
+		/* ENOBUFS: messages were lost. A cut one may say anything. */
+		if (len < 0 || (size_t)len > sizeof(buffer)) {
+			net_routes_forget(net);
+			changed = true;
+		} else if (messages_note(net, (struct nlmsghdr *)buffer, (size_t)len)) {
+			changed = true;
+		}
 	}
 	return changed;
 }

@@ -95,6 +95,12 @@ void net_view_clear(struct net_view *view);
  * another -errno. */
 int net_route_get(struct net *net, const struct addr *to, struct net_route *ret_route);
 
+/* The same from what was answered before, as long as net_drain() has seen nothing that a route could
+ * follow; so drain before you rely on it. What no message tells (what the kernel has learned of a
+ * path's MTU) stays as it was until net_routes_forget(). */
+int net_route_find(struct net *net, const struct addr *to, struct net_route *ret_route);
+void net_routes_forget(struct net *net);
+
 /* Makes the neighbour one that the kernel keeps resolved by itself (NTF_EXT_MANAGED, Linux 5.16),
  * or lets go of one that we made, which then stays as an ordinary neighbour. One that is there
  * keeps its MAC and state; one that an administrator or a routing daemon set (permanent, noarp,

@@ -367,6 +367,49 @@ static void every_change_that_concerns_us_is_an_event(void **state)
 	}
 }
 
+static unsigned int route_kept(const char *to)
+{
+	struct addr addr = parsed(to);
+	struct net_route route = { 0 };
+
+	return net_route_find(net, &addr, &route) ? 0 : route.ifindex;
+}
+
+/* What is kept is what was true when it was asked, until a message says that it may not be. */
+static void a_kept_route_lasts_until_something_could_have_changed_it(void **state)
+{
+	unsigned int first, other;
+
+	(void)state;
+	make_container_link();
+	run("ip link add spare type veth peer name spare-x");
+	run("ip link set spare up && ip link set spare-x up");
+	run("ip route add 198.51.100.0/24 dev veth-a");
+	wait_until(link_of("spare")->up && link_of("veth-a")->up);
+	first = link_of("veth-a")->ifindex;
+	other = link_of("spare")->ifindex;
+	net_drain(net);
+	assert_int_equal(route_kept("198.51.100.7"), first);
+	assert_int_equal(route_kept("203.0.113.7"), 0);
+
+	run("ip route replace 198.51.100.0/24 dev spare");
+	assert_int_equal(route_kept("198.51.100.7"), first);
+	assert_true(net_drain(net));
+	assert_int_equal(route_kept("198.51.100.7"), other);
+
+	/* That there was none is an answer too. */
+	run("ip route add 203.0.113.0/24 dev spare");
+	assert_true(net_drain(net));
+	assert_int_equal(route_kept("203.0.113.7"), other);
+	run("ip rule add to 203.0.113.0/24 unreachable pref 5");
+	assert_true(net_drain(net));
+	assert_int_equal(route_kept("203.0.113.7"), 0);
+
+	run("ip route replace 198.51.100.0/24 dev veth-a");
+	net_routes_forget(net);
+	assert_int_equal(route_kept("198.51.100.7"), first);
+}
+
 static void an_overrun_is_a_change_and_the_view_is_whole_after_it(void **state)
 {
 	char path[] = "/tmp/edgelb-test-XXXXXX";
@@ -447,6 +490,7 @@ int main(void)
 		GROUND_TEST(a_bridge_learns_behind_which_port_a_container_is),
 		GROUND_TEST(the_kernel_is_asked_how_it_would_send),
 		GROUND_TEST(every_change_that_concerns_us_is_an_event),
+		GROUND_TEST(a_kept_route_lasts_until_something_could_have_changed_it),
 		GROUND_TEST(an_overrun_is_a_change_and_the_view_is_whole_after_it),
 		GROUND_TEST(a_view_that_is_read_during_changes_is_whole),
 	};
