@@ -26,7 +26,7 @@
 
 #define FLOWS	  4096	/* every slot of a small ring has some */
 #define WINDOW	  32	/* packets on their way: less than any queue holds */
-#define ARRIVE_MS 200	/* longer than anything stays on the way */
+#define ARRIVE_MS 1000	/* longer than anything stays on the way */
 #define SINK	  "link-end"
 #define SOURCE	  "front-gen"
 

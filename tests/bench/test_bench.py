@@ -33,6 +33,13 @@ SUBJECTS = ([f"mpps.{name}.{way}" for name in MPPS for way in ("lbd", "bare")]
             + [f"mpps.{name}.{way}" for name in BESIDE_NAT for way in ("nft", "numgen")])
 RINGS = [f"motion.{size}.{backends}" for size in ("auto", "65537") for backends in (10, 100)]
 SWEEPS = ["motion.65537", "motion.1m"]
+LOADS = [f"control.load.{services}" for services in (1, 100, 1000)]
+CHANGES = ["control.reload", "control.override"]
+CONTROL_RINGS = [f"control.ring.{backends}.{slots}" for backends in (10, 100, 1000)
+                 for slots in (1021, 65537, 1000003)]
+MAPS = ["lb_clocks", "lb_slots", "lb_records", "lb_replies", "lb_services", "lb_backend_info",
+        "lb_counters", "lb_backends", "lb_fragments", "lb_replies_disp", "lb_services_dis",
+        "lb_drops", "lb_service_info", "lb_direct_list", "lb_losses", "all"]
 PASSES = ["ipv4.pass.1m", "ipv6.pass.1m", "ipv4.icmp", "arp"]
 SHAPES = ["ipv4", "ipv6", "ipv4_wrapped", "ipv6_wrapped", "ipv4_drawn", "fixed"]
 BALANCERS = ["lbd_nat", "lbd_nat_bridge", "lbd_dsr", "nft_jhash", "haproxy", "nginx"]
@@ -68,7 +75,14 @@ EXPECTED = {
     "s/Gbit": [f"{name}.cpu" for name in BULK],
     "flows": COUNTED + ["mpps.conntrack.room"],
     "ms": [f"{ring}.build" for ring in RINGS]
-          + [f"{sweep}.{what}" for sweep in SWEEPS for what in ("step", "waiting", "settling")],
+          + [f"{sweep}.{what}" for sweep in SWEEPS for what in ("step", "waiting", "settling")]
+          + [f"{change}.{what}" for change in CHANGES
+             for what in ("slots", "write", "answer", "busy")] + ["control.reload.parse"]
+          + [f"control.neighbours.{what}" for what in ("kernel", "hops", "cpu")] + CONTROL_RINGS,
+    "s": [f"{load}.{what}" for load in LOADS for what in ("ready", "cpu", "again")],
+    "MB": [f"{load}.memory" for load in LOADS] + [f"control.maps.{name}" for name in MAPS],
+    "packets": [f"{change}.{what}" for change in CHANGES for what in ("sent", "missing")],
+    "messages": ["control.neighbours.overruns"],
 }
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="test runs and namespaces need root")
@@ -137,7 +151,13 @@ def test_figures_are_possible(lines):
         name, value = line["name"], line["value"]
         if name.startswith("cost.") and name.endswith((".lb", ".bare", ".lru")):
             assert 0 < value < 5000, line
+        elif line["unit"] == "ms" and name.startswith("control."):
+            assert 0 <= value < 30000, line
         elif line["unit"] == "ms":
+            assert 0 < value < 1000, line
+        elif line["unit"] == "s":
+            assert 0 < value < 15, line
+        elif line["unit"] == "MB":
             assert 0 < value < 1000, line
         elif line["unit"] == "Mpps":
             assert 0.01 < value < 100, line
@@ -230,6 +250,33 @@ def test_table_shows_connections_and_throughput_beside_other_balancers(tmp_path)
                  "upload: lbd, nat, to routed"]:
         assert text in done.stdout
     assert "ns a packet" not in done.stdout
+
+
+def test_the_daemons_figures_agree_with_each_other(lines):
+    values = {line["name"]: line["value"] for line in lines}
+    for change in CHANGES:
+        # The answer comes after the last slot, and the flows went on meanwhile.
+        assert 0 <= values[f"{change}.write"] <= values[f"{change}.slots"]
+        assert values[f"{change}.slots"] <= values[f"{change}.answer"]
+        assert values[f"{change}.sent"] >= 4096 and values[f"{change}.missing"] == 0
+    # The last next hop is there after the kernel has taken the last neighbour.
+    assert values["control.neighbours.hops"] >= values["control.neighbours.kernel"]
+    for load in LOADS:
+        assert values[f"{load}.cpu"] <= values[f"{load}.ready"] + 0.5
+    assert values["control.load.1.memory"] < values["control.load.1000.memory"]
+    # 4,194,304 slots of 8 bytes, and as many clocks.
+    assert values["control.maps.lb_slots"] > 33 and values["control.maps.lb_clocks"] > 33
+    assert sum(values[f"control.maps.{name}"] for name in MAPS[:-1]) <= values["control.maps.all"]
+
+
+def test_table_shows_what_the_daemon_takes(tmp_path):
+    done = bench("--quick", "--only", "control", "--out", str(tmp_path / "bench.json"))
+    assert done.returncode == 0, done.stderr
+    for text in ["The daemon's start", "1000 services of 10 backends", "weight of one backend",
+                 "10,000 neighbours", "1000003 slots", "lb_records", "MB beside the maps",
+                 "ms to the last slot", "packets lost"]:
+        assert text in done.stdout
+    assert "ns a packet" not in done.stdout and not left_behind()
 
 
 def fake_build(folder, *runs):
