@@ -64,7 +64,8 @@ static uint16_t checksum(const void *data, size_t size)
 static void frame_fill(struct frame *frame, unsigned int flow, const struct addr *vip,
 		       uint16_t port)
 {
-	static const uint8_t to[ETH_ALEN] = { 2, 0, 0, 0, 0, 2 }, from[ETH_ALEN] = { 2, 0, 0, 0, 0, 1 };
+	static const uint8_t to[ETH_ALEN] = { 2, 0, 0, 0, 0, 2 };
+	static const uint8_t from[ETH_ALEN] = { 2, 0, 0, 0, 0, 1 };
 
 	memset(frame, 0, sizeof(*frame));
 	memcpy(frame->eth.h_dest, to, ETH_ALEN);

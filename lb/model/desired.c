@@ -13,13 +13,13 @@
 #include "lb/model/ring.h"
 #include "lb/model/siphash.h"
 
-size_t service_row_count(const struct config_service *config)
+size_t service_row_count(const struct config_service *service)
 {
 	size_t rows = 0;
 
-	for (size_t b = 0; b < config->backend_count; b++)
-		rows += config->backends[b].has_address[IPV4] +
-			config->backends[b].has_address[IPV6];
+	for (size_t b = 0; b < service->backend_count; b++)
+		rows += service->backends[b].has_address[IPV4] +
+			service->backends[b].has_address[IPV6];
 	return rows;
 }
 

@@ -94,7 +94,7 @@ struct front {
 struct state {
 	struct service *services;
 	size_t service_count;
-	struct service **by_name;	/* the services in the order of names, state_index(); or NULL */
+	struct service **by_name;	/* the services in the order of names; NULL: not indexed */
 	struct front *fronts;		/* configured interfaces that are there */
 	size_t front_count;
 	unsigned int *devices;		/* ifindexes that can be redirected to; ascending */

@@ -95,9 +95,9 @@ void net_view_clear(struct net_view *view);
  * another -errno. */
 int net_route_get(struct net *net, const struct addr *to, struct net_route *ret_route);
 
-/* The same from what was answered before, as long as net_drain() has seen nothing that a route could
- * follow; so drain before you rely on it. What no message tells (what the kernel has learned of a
- * path's MTU) stays as it was until net_routes_forget(). */
+/* The same from what was answered before, as long as net_drain() has seen nothing that a route
+ * could follow; so drain before you rely on it. What no message tells (what the kernel has learned
+ * of a path's MTU) stays as it was until net_routes_forget(). */
 int net_route_find(struct net *net, const struct addr *to, struct net_route *ret_route);
 void net_routes_forget(struct net *net);
 
