@@ -137,14 +137,16 @@ int manager_start(const struct options *options, struct event_base *loop,
 {
 	const struct reload first = { 0 };
 	struct manager *manager = calloc(1, sizeof(*manager));
-	_cleanup_config_ struct config *config = NULL;
+	const struct config *config;
+	struct preview read = { 0 };
 	int err;
 
 	if (!manager)
 		return -ENOMEM;
 	manager->options = *options;
 	manager->loop = loop;
-	err = config_load(options->config, &config, diag);
+	err = manager_read(manager, &first, &read, diag);
+	config = read.config;
 	if (!err) {
 		manager->pin = first_of(options->pin, config->tuning_pin, PIN_DEFAULT);
 		manager->socket = first_of(options->socket, config->api_socket, SOCKET_DEFAULT);
@@ -159,8 +161,9 @@ int manager_start(const struct options *options, struct event_base *loop,
 	if (!err)
 		checks_assume(manager);
 	if (!err)
-		err = manager_start_config(manager, &first, diag);
+		err = manager_start_config(manager, &read, diag);
 	if (err) {
+		preview_clear(&read);
 		manager_stop(manager);
 		return err;
 	}

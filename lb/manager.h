@@ -74,6 +74,10 @@ struct preview {
 };
 int manager_preview(struct manager *manager, const struct reload *reload,
 		    struct preview *ret_preview, struct diag *diag);
+
+/* The config and its text alone, without a plan. */
+int manager_read(struct manager *manager, const struct reload *reload,
+		 struct preview *ret_preview, struct diag *diag);
 void preview_clear(struct preview *preview);
 
 /* Carries it out, all or nothing; the preview shows what was done. */
@@ -81,9 +85,9 @@ typedef void preview_visitor(const struct preview *preview, void *data);
 int manager_reload(struct manager *manager, const struct reload *reload, preview_visitor *visit,
 		   void *data, struct diag *diag);
 
-/* The first one of a daemon's life: takes the -c file over whatever the tables hold. What that
- * breaks is meant: the operator stopped lbd, edited and started it. */
-int manager_start_config(struct manager *manager, const struct reload *reload, struct diag *diag);
+/* The first one of a daemon's life: takes what was read of the -c file over whatever the tables
+ * hold. What that breaks is meant: the operator stopped lbd, edited and started it. */
+int manager_start_config(struct manager *manager, struct preview *read, struct diag *diag);
 
 /* One override, kept in the state directory, then applied. `state`: -1 leaves it; `weight`: -1
  * leaves it. */

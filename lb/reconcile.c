@@ -380,20 +380,38 @@ static int config_vet(const struct manager *manager, const struct config *config
 	return err;
 }
 
-int manager_preview(struct manager *manager, const struct reload *reload,
-		    struct preview *ret_preview, struct diag *diag)
+int manager_read(struct manager *manager, const struct reload *reload,
+		 struct preview *ret_preview, struct diag *diag)
 {
 	struct preview preview = { 0 };
 	int err = config_read(manager, reload, &preview.text, &preview.config, diag);
 
-	if (err)
-		return err;
-	err = hops_settle(manager, preview.config, SETTLE_MS);
 	if (!err)
-		err = config_vet(manager, preview.config, diag);
+		*ret_preview = preview;
+	return err;
+}
+
+/* What the config that was read would do. */
+static int preview_plan(struct manager *manager, struct preview *preview, struct diag *diag)
+{
+	int err = hops_settle(manager, preview->config, SETTLE_MS);
+
 	if (!err)
-		err = plan_make(manager, preview.config, false, &preview.wanted, &preview.plan,
+		err = config_vet(manager, preview->config, diag);
+	if (!err)
+		err = plan_make(manager, preview->config, false, &preview->wanted, &preview->plan,
 				diag);
+	return err;
+}
+
+int manager_preview(struct manager *manager, const struct reload *reload,
+		    struct preview *ret_preview, struct diag *diag)
+{
+	struct preview preview = { 0 };
+	int err = manager_read(manager, reload, &preview, diag);
+
+	if (!err)
+		err = preview_plan(manager, &preview, diag);
 	if (err)
 		preview_clear(&preview);
 	else
@@ -458,14 +476,17 @@ static void config_take(struct manager *manager, const struct reload *reload,
 		   config->service_count == 1 ? "" : "s");
 }
 
-static int config_apply(struct manager *manager, const struct reload *reload, bool may_break,
-			preview_visitor *visit, void *data, struct diag *diag)
+/* Takes what was read, also where it fails. */
+static int config_apply(struct manager *manager, const struct reload *reload,
+			struct preview *read, bool may_break, preview_visitor *visit, void *data,
+			struct diag *diag)
 {
-	struct preview preview = { 0 };
+	struct preview preview = *read;
 	struct state *wanted = NULL;
 	struct plan *plan = NULL;
-	int err = manager_preview(manager, reload, &preview, diag);
+	int err = preview_plan(manager, &preview, diag);
 
+	*read = (struct preview){ 0 };
 	if (!err && !may_break)
 		err = breaks_vet(preview.plan, reload, diag);
 	/* Now with leave to touch, and without hope for backends that were never checked. */
@@ -490,11 +511,13 @@ static int config_apply(struct manager *manager, const struct reload *reload, bo
 int manager_reload(struct manager *manager, const struct reload *reload, preview_visitor *visit,
 		   void *data, struct diag *diag)
 {
+	struct preview read;
 	int err;
 
 	manager_recheck(manager);
-	err = config_apply(manager, reload, false, visit, data, diag);
-
+	err = manager_read(manager, reload, &read, diag);
+	if (!err)
+		err = config_apply(manager, reload, &read, false, visit, data, diag);
 	if (err)
 		manager->reloads_refused++;
 	else
@@ -502,7 +525,9 @@ int manager_reload(struct manager *manager, const struct reload *reload, preview
 	return err;
 }
 
-int manager_start_config(struct manager *manager, const struct reload *reload, struct diag *diag)
+int manager_start_config(struct manager *manager, struct preview *read, struct diag *diag)
 {
-	return config_apply(manager, reload, true, NULL, NULL, diag);
+	const struct reload first = { 0 };
+
+	return config_apply(manager, &first, read, true, NULL, NULL, diag);
 }
