@@ -93,9 +93,9 @@ __noinline int frame_left(struct xdp_md *ctx, int action)
 	return action;
 }
 
-/* What the quick walk left: moving slots and encapsulation where it gave them up, replies, refusals,
- * drops. A function of its own, so that its stack is not under that of the uncommon walk. Returns
- * the XDP action, or what is to be called instead. */
+/* What the quick walk left: replies, refusals, drops, services that track or hash by the source. A
+ * function of its own, so that its stack is not under that of the uncommon walk. Returns the XDP
+ * action, or what is to be called instead. */
 static __noinline int packet_common(struct xdp_md *ctx)
 {
 	struct lb_settings *set = settings();

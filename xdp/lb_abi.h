@@ -17,7 +17,7 @@
 #define LB_MAX_SERVICES		4096	/* ids 1 to 4095 */
 #define LB_MAX_BACKENDS		32768	/* ids 1 to 32767; one backend has one id a family */
 #define LB_MAX_DEVICES		4096	/* interfaces that can be redirected to */
-#define LB_MAX_DIRECT		16384	/* prefixes that replies reach untranslated */
+#define LB_MAX_DIRECT		65536	/* prefixes that replies reach untranslated */
 #define LB_NAME_MAX		64	/* bytes of a name, with the final NUL */
 #define LB_NOBODY		0	/* the backend id of an empty slot */
 

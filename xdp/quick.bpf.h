@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The quick walk: TCP and UDP in plain packets, to a settled slot, to a backend by nat, dsr or ipip
- * within one family. That is nearly every packet there is. Ten registers are few: this walk keeps
- * nothing of the packet, but reads it from the headers, which stand in the first cache, wherever a
- * step needs it. It knows no errors: where anything is not as it mostly is, nothing has been
- * written, and the common walk begins with the packet anew. */
+/* The quick walk: TCP and UDP in plain packets, to a backend by nat, dsr, or a tunnel of the same
+ * family; and what is for the stack beyond doubt. That is nearly every packet there is. Ten
+ * registers are few: this walk keeps nothing of the packet, but reads it from the headers, which
+ * stand in the first cache, wherever a step needs it. It knows no errors: where anything is not as
+ * it mostly is, nothing of the packet has been written, and the common walk begins with it anew
+ * (and asks the records once more, if its slot is moving). */
 #ifndef XDP_QUICK_BPF_H
 #define XDP_QUICK_BPF_H
 
@@ -105,7 +106,8 @@ static __always_inline bool quick_pick(struct xdp_md *ctx, const struct lb_setti
 	return ret_quick->backend;
 }
 
-/* And marked for its device. False: that is not known; nothing has been counted. */
+/* Marks the packet for its device and counts it. False: that device is not known, and it was not
+ * counted. */
 static __always_inline bool quick_is_counted(struct packet *pkt, const struct quick *quick,
 					     const struct hop *hop, int verdict)
 {
@@ -182,7 +184,8 @@ static __always_inline int quick_encap(struct xdp_md *ctx, const struct quick *q
 	return encap.action;
 }
 
-/* By gue, and by ipip where DF is not set: functions of their own, for the walk's stack is small. */
+/* By gue, and by ipip where DF is not set: a function of its own, for the stack of this walk stands
+ * under that of the uncommon one. */
 static __noinline int quick_tunnel(struct xdp_md *ctx, __u32 service, __u32 id, __u32 hash)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
@@ -197,8 +200,9 @@ static __noinline int quick_tunnel(struct xdp_md *ctx, __u32 service, __u32 id, 
 		return quick_takes(data, end, true)
 			       ? quick_encap(ctx, &quick, data, end - data, gue, true)
 			       : LB_UNCOMMON;
-	return quick_takes(data, end, false) ? quick_encap(ctx, &quick, data, end - data, gue, false)
-					     : LB_UNCOMMON;
+	return quick_takes(data, end, false)
+		       ? quick_encap(ctx, &quick, data, end - data, gue, false)
+		       : LB_UNCOMMON;
 }
 
 static __always_inline bool quick_has_df(void *data, bool ipv6)

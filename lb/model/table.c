@@ -103,11 +103,12 @@ static bool bucket_place(struct builder *builder, uint32_t bucket, uint32_t disp
 	const uint32_t *order = &builder->order[builder->start[bucket]];
 	const uint32_t size = builder->start[bucket + 1] - builder->start[bucket];
 	struct lb_entry *entries = builder->half.entries;
+	const uint32_t mask = (1U << builder->half.log2) - 1;
 	uint32_t positions[BUCKET_KEYS_MAX], placed;
 
 	for (placed = 0; placed < size; placed++) {
 		const uint32_t position = lb_table_position(builder->hashes[order[placed]],
-							    displacement, (1U << builder->half.log2) - 1);
+							    displacement, mask);
 
 		if (entries[position].used)
 			break;
