@@ -316,21 +316,40 @@ static struct raws raws_choose(const struct pace *pace)
 	return raws;
 }
 
+/* Of the tables that a packet reads at random: the records of a million flows, the owners of a
+ * thousand rings of the automatic size, and the backends of them. */
+static void lines_measure(const struct pace *pace, struct report *report)
+{
+	static const struct {
+		const char *name;
+		size_t bytes;
+	} tables[] = {
+		{ "cost.line", sizeof(struct lb_bucket) << LB_BUCKETS_LOG2 },
+		{ "cost.line.owners", 1000 * 1021 * sizeof(uint16_t) },
+		{ "cost.line.backends", 10000 * sizeof(struct lb_backend) },
+	};
+
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		struct samples line = { 0 };
+
+		for (unsigned int round = 0; round < pace->rounds; round++)
+			samples_add(&line, memory_line_ns(tables[i].bytes, pace->packets));
+		report_add(report, &line, "ns", "%s", tables[i].name);
+	}
+}
+
 static int cost_measure(const struct pace *pace, const struct ground *ground,
 			struct report *report, struct diag *diag)
 {
 	struct raws raws = raws_choose(pace);
-	struct samples line = { 0 };
 	int err = 0;
 
 	(void)ground;
 	for (size_t i = 0; !err && i < raws.count; i++)
 		err = scenario_measure(pace, &raws.all[i], diag);
-	for (unsigned int round = 0; !err && round < pace->rounds; round++)
-		samples_add(&line, memory_line_ns(pace->packets));
 	if (!err) {
 		figures_add(&raws, report);
-		report_add(report, &line, "ns", "cost.line");
+		lines_measure(pace, report);
 	}
 	free(raws.all);
 	return err;

@@ -1,30 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What this machine takes to fetch one cache line out of a table as large as the records, where
- * nothing can go on before it is there: the least that knowing a million flows can cost. */
+/* What this machine takes to fetch one cache line out of a table where nothing can go on before it
+ * is there: the least that knowing a million flows, or a thousand rings, can cost. */
 #include "bench/memory.h"
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "config/mem.h"
-#include "xdp/lb_abi.h"
 
-#define LINES (1U << LB_BUCKETS_LOG2)
+#define LINE 64
+#define PAGE 4096
 
 struct line {
 	uint32_t next;
-	uint8_t rest[sizeof(struct lb_bucket) - sizeof(uint32_t)];
+	uint8_t rest[LINE - sizeof(uint32_t)];
 };
 
 /* One circle through all lines, in random order (Sattolo's shuffle). */
-static void lines_chain(struct line *lines)
+static void lines_chain(struct line *lines, uint32_t count)
 {
 	uint64_t random = 1;
 
-	for (uint32_t i = 0; i < LINES; i++)
+	for (uint32_t i = 0; i < count; i++)
 		lines[i].next = i;
-	for (uint32_t i = LINES - 1; i; i--) {
+	for (uint32_t i = count - 1; i; i--) {
 		uint32_t other, next = lines[i].next;
 
 		random = random * 6364136223846793005ULL + 1442695040888963407ULL;
@@ -34,13 +35,15 @@ static void lines_chain(struct line *lines)
 	}
 }
 
-double memory_line_ns(unsigned int reads)
+double memory_line_ns(size_t bytes, unsigned int reads)
 {
-	struct line *lines = mem_must(aligned_alloc(sizeof(*lines), LINES * sizeof(*lines)));
+	size_t size = (bytes + PAGE - 1) / PAGE * PAGE;
+	struct line *lines = mem_must(aligned_alloc(PAGE, size));
 	volatile uint32_t line = 0;
 	struct timespec began, ended;
 
-	lines_chain(lines);
+	madvise(lines, size, MADV_NOHUGEPAGE); /* a kernel without huge pages has no such advice */
+	lines_chain(lines, size / LINE);
 	clock_gettime(CLOCK_MONOTONIC, &began);
 	for (unsigned int i = 0; i < reads; i++)
 		line = lines[line].next;

@@ -135,11 +135,10 @@ static double slots_step(struct dataplane *dataplane, uint32_t slots)
 
 	usable->id[1] = usable->id[2] = 1;
 	for (uint32_t i = 0; i < slots; i++)
-		dataplane->slots[i] = LB_SLOT(1, 0, 0);
+		slot_write(dataplane, i, LB_SLOT(1, 0, 0));
 	began = now_ms();
 	for (uint32_t i = 0; i < slots; i++)
-		__atomic_store_n(&dataplane->slots[i], slot_step(dataplane->slots[i], 2, usable),
-				 __ATOMIC_RELEASE);
+		slot_write(dataplane, i, slot_step(dataplane->slots[i], 2, usable));
 	free(usable);
 	return now_ms() - began;
 }

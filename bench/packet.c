@@ -95,6 +95,7 @@ static size_t ipv4_fill(const struct scenario *scenario, uint8_t *frame)
 
 	ip->version = 4;
 	ip->ihl = 5;
+	ip->frag_off = htons(0x4000); /* DF, as TCP has it */
 	ip->ttl = 64;
 	ip->protocol = scenario->traffic == TRAFFIC_ICMP ? IPPROTO_ICMP : IPPROTO_TCP;
 	ip->daddr = htonl(0xc6120000);

@@ -37,8 +37,8 @@ void slots_set_in_motion(struct rig *rig)
 			continue;
 		dataplane->clocks[i].clock = motion_now(dataplane);
 		dataplane->clocks[i].epoch++;
-		dataplane->slots[i] = slot_step(before, owner, &usable) |
-				      LB_SLOT_EPOCH_BITS(dataplane->clocks[i].epoch);
+		slot_write(dataplane, i, slot_step(before, owner, &usable) |
+			   LB_SLOT_EPOCH_BITS(dataplane->clocks[i].epoch));
 	}
 }
 

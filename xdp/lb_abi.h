@@ -147,6 +147,18 @@ static inline __attribute__((always_inline)) __u32 lb_table_position(__u64 hash,
 #define LB_SLOT_MOVING(word)	((word) >> 63)
 _Static_assert(LB_MAX_BACKENDS <= 1 << 16, "an id fits into a slot's previous");
 
+/* What a settled packet needs of a slot is 2 bytes: its owner, in a table of its own (lb_owners),
+ * LB_OWNERS of them in a line. A ring of a thousand services then stands in a quarter of the caches
+ * and of the TLB. LB_OWNER_MOVING sends the packet to the word. The word is stored first, the owner
+ * after it: who reads the owner from before a change is as one who read the word before it. */
+#define LB_OWNERS	32
+#define LB_OWNER_MOVING	0xffff
+struct lb_owners {
+	__u16 owner[LB_OWNERS];
+};
+_Static_assert(sizeof(struct lb_owners) == 64, "lb_owners is one cache line");
+_Static_assert(LB_MAX_BACKENDS <= LB_OWNER_MOVING, "no backend has that id");
+
 /* Beside each slot, what only a moving one is asked for. The program stamps the clock whenever a
  * packet goes to another than the owner; the daemon settles a slot whose clock has stood still
  * for longer than any record lives. The epoch counts the motions and is part of a record's tag, so

@@ -58,6 +58,14 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* of lb_slots, LB_OWNERS in one */
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct lb_owners);
+} lb_owners SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1); /* as lb_slots */
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);

@@ -59,14 +59,14 @@ static __always_inline bool quick_takes(void *data, void *end, bool ipv6)
 
 /* Where the slot is moving: a function of its own, so that what it keeps is not in the walk's way.
  * It finds the packet again by itself. */
-static __noinline __u32 quick_motion(struct xdp_md *ctx, const struct lb_entry *service, __u64 word,
-				     __u32 slot)
+static __noinline __u32 quick_motion(struct xdp_md *ctx, const struct lb_entry *service, __u32 slot)
 {
+	__u64 *word = bpf_map_lookup_elem(&lb_slots, &slot);
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct lb_settings *set = settings();
 	struct packet pkt;
 
-	if (!set || data + ETH_HLEN > end)
+	if (!set || !service || !word || data + ETH_HLEN > end)
 		return LB_NOBODY;
 	if (eth_protocol(data) == bpf_htons(ETH_P_IPV6)) {
 		if (!quick_takes(data, end, true))
@@ -78,30 +78,39 @@ static __noinline __u32 quick_motion(struct xdp_md *ctx, const struct lb_entry *
 		pkt = quick_read(data, end - data, false);
 	}
 	pkt.slot = slot;
-	return motion_pick(set, &pkt, service, word);
+	return motion_pick(set, &pkt, service, read_once(word));
+}
+
+static __noinline int quick_trace(__u32 slot, __u32 hash)
+{
+	__u64 *word = bpf_map_lookup_elem(&lb_slots, &slot);
+
+	if (word)
+		trace_pick(slot, hash, *word, *word >> 32);
+	return 0;
 }
 
 static __always_inline bool quick_pick(struct xdp_md *ctx, const struct lb_settings *set,
 				       const struct packet *pkt, const struct lb_entry *service,
 				       struct quick *ret_quick)
 {
-	__u64 *slot, word;
-	__u32 index;
+	struct lb_owners *owners;
+	__u32 slot, line;
 
 	ret_quick->service = service->id;
 	ret_quick->hash = flow_hash(set, pkt, false);
-	index = service->slot_base + (__u32)((__u64)ret_quick->hash * service->slot_count >> 32);
-	slot = bpf_map_lookup_elem(&lb_slots, &index);
-	if (!slot)
+	slot = service->slot_base + (__u32)((__u64)ret_quick->hash * service->slot_count >> 32);
+	line = slot / LB_OWNERS;
+	owners = bpf_map_lookup_elem(&lb_owners, &line);
+	if (!owners)
 		return false;
-	word = read_once(slot);
-	ret_quick->id = LB_SLOT_OWNER(word);
-	if (__builtin_expect(word >> 32, 0))
-		ret_quick->id = quick_motion(ctx, service, word, index);
+	ret_quick->id = *(const volatile __u16 *)&owners->owner[slot % LB_OWNERS];
+	if (__builtin_expect(ret_quick->id == LB_OWNER_MOVING, 0))
+		ret_quick->id = quick_motion(ctx, service, slot);
 	if (ret_quick->id == LB_NOBODY)
 		return false;
 	if (lb_private)
-		trace_pick(index, ret_quick->hash, word, word >> 32);
+		quick_trace(slot, ret_quick->hash);
 	ret_quick->backend = bpf_map_lookup_elem(&lb_backends, &ret_quick->id);
 	return ret_quick->backend;
 }

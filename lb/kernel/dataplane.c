@@ -104,6 +104,7 @@ static int maps_open(struct dataplane *dataplane, struct lb_bpf *skel)
 	dataplane->services_disp = map_memory(dataplane, skel->maps.lb_services_disp, &err);
 	dataplane->replies_disp = map_memory(dataplane, skel->maps.lb_replies_disp, &err);
 	dataplane->slots = map_memory(dataplane, skel->maps.lb_slots, &err);
+	dataplane->owners = map_memory(dataplane, skel->maps.lb_owners, &err);
 	dataplane->clocks = map_memory(dataplane, skel->maps.lb_clocks, &err);
 	dataplane->records = map_memory(dataplane, skel->maps.lb_records, &err);
 	dataplane->backends = map_memory(dataplane, skel->maps.lb_backends, &err);
@@ -287,6 +288,11 @@ static int losses_open(struct dataplane *dataplane, struct diag *diag)
 	return map_reuse(skel->maps.lb_losses, path, diag);
 }
 
+static uint32_t owners_lines(uint32_t slots)
+{
+	return (slots + LB_OWNERS - 1) / LB_OWNERS;
+}
+
 static int tables_load(struct dataplane *dataplane, struct diag *diag)
 {
 	struct lb_bpf *skel = lb_bpf__open();
@@ -299,6 +305,9 @@ static int tables_load(struct dataplane *dataplane, struct diag *diag)
 	err = bpf_map__set_max_entries(skel->maps.lb_slots, dataplane->max_slots);
 	if (!err)
 		err = bpf_map__set_max_entries(skel->maps.lb_clocks, dataplane->max_slots);
+	if (!err)
+		err = bpf_map__set_max_entries(skel->maps.lb_owners,
+					       owners_lines(dataplane->max_slots));
 	if (!err)
 		err = pinned_maps_visit(dataplane, map_reuse, diag);
 	if (!err && dataplane->pin)

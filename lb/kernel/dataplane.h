@@ -21,7 +21,8 @@ struct dataplane {
 	struct lb_settings *settings;
 	struct lb_entry *services, *replies;
 	uint64_t *services_disp, *replies_disp;
-	uint64_t *slots;
+	uint64_t *slots;		/* written by slot_write() only */
+	struct lb_owners *owners;
 	struct lb_clock *clocks;
 	struct lb_bucket *records;
 	struct lb_backend *backends;
@@ -67,6 +68,22 @@ void dataplane_close(struct dataplane *dataplane); /* the pins stay; NULL is fin
 
 /* Makes every table of an opened, not yet loaded object be that of the dataplane. */
 int dataplane_share(const struct dataplane *dataplane, struct bpf_object *object);
+
+/* The word first: who is sent to it must find it. */
+static inline void slot_write(struct dataplane *dataplane, uint32_t slot, uint64_t word)
+{
+	uint16_t owner = LB_SLOT_MOVING(word) ? LB_OWNER_MOVING : (uint16_t)LB_SLOT_OWNER(word);
+
+	__atomic_store_n(&dataplane->slots[slot], word, __ATOMIC_RELEASE);
+	__atomic_store_n(&dataplane->owners[slot / LB_OWNERS].owner[slot % LB_OWNERS], owner,
+			 __ATOMIC_RELEASE);
+}
+
+/* What a packet reads first: the owner, or LB_OWNER_MOVING. */
+static inline uint16_t slot_owner(const struct dataplane *dataplane, uint32_t slot)
+{
+	return dataplane->owners[slot / LB_OWNERS].owner[slot % LB_OWNERS];
+}
 
 /* Before a run of a private copy, which tells only what it finds out. */
 static inline void trace_clear(struct lb_trace *trace)

@@ -195,12 +195,20 @@ static void attached_recover(struct dataplane *dataplane, struct state *state)
 	if_freenameindex(all);
 }
 
+void owners_recover(struct dataplane *dataplane)
+{
+	for (uint32_t slot = 0; slot < dataplane->max_slots; slot++)
+		if (dataplane->slots[slot] || slot_owner(dataplane, slot))
+			slot_write(dataplane, slot, dataplane->slots[slot]);
+}
+
 int state_recover(struct dataplane *dataplane, struct state **ret_state)
 {
 	struct state *state = calloc(1, sizeof(*state));
 
 	if (!state)
 		return -ENOMEM;
+	owners_recover(dataplane);
 	memcpy(state->hash_key, dataplane->settings->hash_key, sizeof(state->hash_key));
 	for (uint32_t id = 1; id < LB_MAX_SERVICES; id++)
 		if (dataplane->service_info[id].name[0])

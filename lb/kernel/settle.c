@@ -27,11 +27,6 @@ uint32_t motion_now(const struct dataplane *dataplane)
 	return (now.tv_sec * 1000000000ULL + now.tv_nsec) >> LB_TICK_SHIFT;
 }
 
-static void slot_settle(uint64_t *slot)
-{
-	__atomic_store_n(slot, LB_SLOT(LB_SLOT_OWNER(*slot), 0, 0), __ATOMIC_RELEASE);
-}
-
 uint32_t settle(struct dataplane *dataplane, const struct service *service)
 {
 	uint32_t now = motion_now(dataplane), moving = 0;
@@ -46,7 +41,8 @@ uint32_t settle(struct dataplane *dataplane, const struct service *service)
 				continue;
 			clock = __atomic_load_n(&dataplane->clocks[slot].clock, __ATOMIC_ACQUIRE);
 			if (slot_is_quiet(clock, now, service->idle_timeout_ms))
-				slot_settle(&dataplane->slots[slot]);
+				slot_write(dataplane, slot,
+					   LB_SLOT(LB_SLOT_OWNER(dataplane->slots[slot]), 0, 0));
 			else
 				moving++;
 		}

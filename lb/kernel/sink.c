@@ -231,8 +231,8 @@ static void ring_add(struct dataplane *dataplane, const struct service *service,
 
 	for (uint32_t i = 0; i < ring->slots; i++) {
 		dataplane->clocks[ring->base + i].epoch++;
-		store(&dataplane->slots[ring->base + i],
-		      LB_SLOT(service_slot_owner(service, family, i), 0, 0));
+		slot_write(dataplane, ring->base + i,
+			   LB_SLOT(service_slot_owner(service, family, i), 0, 0));
 	}
 }
 
@@ -263,7 +263,7 @@ static void ring_step(struct dataplane *dataplane, const struct service *service
 			__atomic_store_n(&clock->clock, now, __ATOMIC_RELEASE);
 		if (LB_SLOT_MOVING(next) && !LB_SLOT_MOVING(*slot))
 			next = motion_start(clock, next, service->track);
-		store(slot, next);
+		slot_write(dataplane, ring->base + i, next);
 	}
 }
 
@@ -334,7 +334,8 @@ static int op_break(struct dataplane *dataplane, const struct op *op, struct dia
 {
 	switch (op->kind) {
 	case OP_RING_REMOVE:
-		memset(&dataplane->slots[op->number], 0, op->count * sizeof(uint64_t));
+		for (uint32_t i = 0; i < op->count; i++)
+			slot_write(dataplane, op->number + i, 0);
 		break;
 	case OP_BACKEND_REMOVE:
 		backend_remove(dataplane, op->number);

@@ -18,6 +18,10 @@ int plan_apply(struct dataplane *dataplane, const struct plan *plan, const struc
  * are up or down only. */
 int state_recover(struct dataplane *dataplane, struct state **ret_state);
 
+/* Makes the owners say what the slots' words do: a daemon may have ended between the two stores. A
+ * part of state_recover(). */
+void owners_recover(struct dataplane *dataplane);
+
 /* The same writes into tables that no program uses yet (private copies): no devices, hooks or
  * interfaces. */
 int state_write_private(struct dataplane *dataplane, struct state *wanted, struct diag *diag);

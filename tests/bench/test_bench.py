@@ -37,9 +37,9 @@ LOADS = [f"control.load.{services}" for services in (1, 100, 1000)]
 CHANGES = ["control.reload", "control.override"]
 CONTROL_RINGS = [f"control.ring.{backends}.{slots}" for backends in (10, 100, 1000)
                  for slots in (1021, 65537, 1000003)]
-MAPS = ["lb_clocks", "lb_slots", "lb_records", "lb_replies", "lb_services", "lb_backend_info",
-        "lb_counters", "lb_backends", "lb_fragments", "lb_replies_disp", "lb_services_dis",
-        "lb_drops", "lb_service_info", "lb_direct_list", "lb_losses", "all"]
+MAPS = ["lb_clocks", "lb_slots", "lb_owners", "lb_records", "lb_replies", "lb_services",
+        "lb_backend_info", "lb_counters", "lb_backends", "lb_fragments", "lb_replies_disp",
+        "lb_services_dis", "lb_drops", "lb_service_info", "lb_direct_list", "lb_losses", "all"]
 PASSES = ["ipv4.pass.1m", "ipv6.pass.1m", "ipv4.icmp", "arp"]
 SHAPES = ["ipv4", "ipv6", "ipv4_wrapped", "ipv6_wrapped", "ipv4_drawn", "fixed"]
 BALANCERS = ["lbd_nat", "lbd_nat_bridge", "lbd_dsr", "nft_jhash", "haproxy", "nginx"]
@@ -57,7 +57,7 @@ EXPECTED = {
     "ns": [f"cost.{name}.{what}" for name in COST for what in ("lb", "bare")]
           + [f"cost.{name}.{what}" for name in RECORDED + NEW for what in ("lb", "bare", "lru")]
           + [f"cost.{name}.lb" for name in PASSES]
-          + [f"cost.{shape}.writing" for shape in SHAPES] + ["cost.line"],
+          + [f"cost.{shape}.writing" for shape in SHAPES] + ["cost.line", "cost.line.owners", "cost.line.backends"],
     "Mpps": SUBJECTS,
     "ratio": [f"cost.{name}.ratio" for name in COST + RECORDED + NEW]
              + [f"cost.{name}.unrecorded" for name in NEW] + ["cost.ipv4.ipip.1m.to_dsr"]

@@ -172,12 +172,13 @@ int world_send(struct world *world, const struct packet *packet)
 
 int world_send_late(struct world *world, const struct packet *packet, uint64_t word)
 {
-	uint64_t *slot = world->slots[packet->source], now = *slot;
+	uint32_t slot = world->slots[packet->source] - world->dataplane->slots;
+	uint64_t now = world->dataplane->slots[slot];
 	int backend;
 
-	*slot = word;
+	slot_write(world->dataplane, slot, word);
 	backend = world_send(world, packet);
-	*slot = now;
+	slot_write(world->dataplane, slot, now);
 	return backend;
 }
 
@@ -191,7 +192,8 @@ static void records_clear(const struct world *world)
 
 static void tables_clear(struct dataplane *dataplane)
 {
-	memset(dataplane->slots, 0, dataplane->max_slots * sizeof(*dataplane->slots));
+	for (uint32_t slot = 0; slot < dataplane->max_slots; slot++)
+		slot_write(dataplane, slot, 0);
 	memset(dataplane->clocks, 0, dataplane->max_slots * sizeof(*dataplane->clocks));
 	memset(dataplane->backends, 0, IDS_MAX * sizeof(*dataplane->backends));
 	memset(dataplane->backend_info, 0, IDS_MAX * sizeof(*dataplane->backend_info));

@@ -21,9 +21,9 @@ NOBODY4, NOBODY6 = "192.0.2.99", "2001:db8:1::99"
 FLOWS = range(20000, 20040)
 # What links say by themselves while a test looks on, and containers again.
 NOISE = ("PASS_NOT_IP", "PASS_PROTOCOL", "PASS_NOT_REPLY", "REDIRECT_REPLY")
-TABLES = ("lb_settings", "lb_records", "lb_services", "lb_replies", "lb_slots", "lb_clocks",
-          "lb_backends", "lb_counters", "lb_drops", "lb_records_lost", "lb_rations", "lb_fragments",
-          "lb_direct_list", "lb_service_info", "lb_backend_info")
+TABLES = ("lb_settings", "lb_records", "lb_services", "lb_replies", "lb_slots", "lb_owners",
+          "lb_clocks", "lb_backends", "lb_counters", "lb_drops", "lb_records_lost", "lb_rations",
+          "lb_fragments", "lb_direct_list", "lb_service_info", "lb_backend_info")
 
 
 @pytest.fixture(name="network", scope="module")
