@@ -45,3 +45,13 @@ def test_the_page_has_the_table_and_the_machine(tmp_path):
     assert done.returncode == 0, done.stderr
     for word in ("a table", *map(str, MACHINE.values())):
         assert word in page.read_text()
+
+
+def test_the_page_says_what_a_limit_was_measured_by_and_leaves_out_what_was_not(tmp_path):
+    (tmp_path / "bench.txt").write_text("a table\n")
+    page = tmp_path / "RESULTS.md"
+    lines = lines_write(tmp_path / "bench.json", {"cost.line.owners": 21, "cost.line.backends": 12})
+    done = run("results", tmp_path / "bench.txt", lines, page)
+    assert done.returncode == 0, done.stderr
+    assert "1,000 services" in page.read_text() and "21 and 12 ns" in page.read_text()
+    assert "Upload" not in page.read_text()
