@@ -139,13 +139,6 @@ static __always_inline void encap_describe(struct encapsulation *encap, const st
 	encap->ttl = pkt->ipv6 ? pkt->ip6->hop_limit : pkt->ip4->ttl;
 }
 
-static __always_inline int encap_sent(const struct lb_backend *backend, bool back)
-{
-	if (backend->forward == LB_FORWARD_GUE)
-		return back ? LB_TX_GUE : LB_REDIRECT_GUE;
-	return back ? LB_TX_IPIP : LB_REDIRECT_IPIP;
-}
-
 /* What the outer packet's source, port and flow label are spread by. Not the hash that chose the
  * slot: with hash = "source" the flows of one client differ too, and every fragment of a datagram
  * has the same. The common walk has it already. */
@@ -190,7 +183,7 @@ __noinline int encap_decide(struct xdp_md *ctx)
 	room = (mtu ? mtu : 0xffff) - encap_overhead(backend);
 	encap->action = encap->hop.back ? XDP_TX : XDP_REDIRECT;
 	if ((__s32)encap->bytes <= room)
-		return encap_sent(backend, encap->hop.back);
+		return verdict_sent(backend, encap->hop.back);
 	verdict = too_big(encap, backend->flags & LB_BACKEND_IPV6, room);
 	if (verdict == LB_PASS_ENCAP_FRAGMENT)
 		encap->action = XDP_PASS;

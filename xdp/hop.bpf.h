@@ -44,4 +44,19 @@ static __always_inline bool hop_is_known(const struct hop *hop)
 	return hop->ifindex && (hop->back || device_redirect(hop->ifindex));
 }
 
+/* What a packet to it is counted as. `back`: it leaves by the port it came in. */
+static __always_inline int verdict_sent(const struct lb_backend *backend, bool back)
+{
+	switch (backend->forward) {
+	case LB_FORWARD_NAT:
+		return back ? LB_TX_NAT : LB_REDIRECT_NAT;
+	case LB_FORWARD_DSR:
+		return back ? LB_TX_DSR : LB_REDIRECT_DSR;
+	case LB_FORWARD_GUE:
+		return back ? LB_TX_GUE : LB_REDIRECT_GUE;
+	default:
+		return back ? LB_TX_IPIP : LB_REDIRECT_IPIP;
+	}
+}
+
 #endif

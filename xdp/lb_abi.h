@@ -34,10 +34,10 @@ union lb_addr {
 #define LB_TABLE_HALF(word)	((word) & 1)
 #define LB_TABLE_MASK(word)	((__u32)(word) >> 16)	/* entries in use in that half, less one */
 #define LB_TABLE_FLAG		(1ULL << 6)		/* see the two words below */
+#define LB_TABLE_FLAT		(1ULL << 7)		/* no displacement but 0 */
 #define LB_TABLE_SEED(word)	((__u32)((word) >> 32))
-#define LB_TABLE_WORD(half, mask, flag, seed)                                                     \
-	((__u64)(half) | ((flag) ? LB_TABLE_FLAG : 0) | ((__u64)(mask) << 16) |                   \
-	 ((__u64)(seed) << 32))
+#define LB_TABLE_WORD(half, mask, flags, seed)                                                    \
+	((__u64)(half) | (flags) | ((__u64)(mask) << 16) | ((__u64)(seed) << 32))
 
 #define LB_HASH_KEYS 11 /* one more than the 32-bit words of a flow */
 
@@ -58,7 +58,8 @@ _Static_assert(sizeof(struct lb_settings) == 256, "lb_settings is 256 bytes");
 
 /* A half has 2^log2 entries and half as many displacements. The daemon picks seed and
  * displacements so that no two keys meet (hash, displace and compress: Belazzougui, Botelho,
- * Dietzfelbinger, ESA 2009); a reader does one displacement and one entry, hit or miss. */
+ * Dietzfelbinger, ESA 2009); a reader does one displacement and one entry, hit or miss. Of a few
+ * keys some seed needs no displacement: LB_TABLE_FLAT, and a reader does the entry alone. */
 #define LB_TABLE_LOG2_MIN	4
 #define LB_TABLE_LOG2_MAX	16
 #define LB_TABLE_ENTRIES	(1U << LB_TABLE_LOG2_MAX)	/* of a half */

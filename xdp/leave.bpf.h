@@ -83,16 +83,15 @@ static __always_inline void verdict_count(const struct packet *pkt, __u32 verdic
 		drop_count(pkt->service, verdict);
 }
 
-static __always_inline void backend_count(const struct packet *pkt, bool transmitted)
+static __always_inline void backend_count(__u32 id, __u32 bytes, bool syn, bool transmitted)
 {
-	__u32 id = pkt->backend;
 	struct lb_counters *counters = bpf_map_lookup_elem(&lb_counters, &id);
 
 	if (!counters)
 		return;
 	counters->packets++;
-	counters->bytes += pkt->bytes;
-	if (packet_is_syn(pkt))
+	counters->bytes += bytes;
+	if (syn)
 		counters->new_flows++;
 	if (transmitted)
 		counters->transmitted++;
@@ -105,7 +104,7 @@ static __always_inline enum lb_action packet_leave(const struct packet *pkt, int
 	if (lb_private)
 		trace_write(pkt, verdict);
 	else if (to_backends >> verdict & 1)
-		backend_count(pkt, action == LB_TX);
+		backend_count(pkt->backend, pkt->bytes, packet_is_syn(pkt), action == LB_TX);
 	else
 		verdict_count(pkt, verdict);
 	return action;

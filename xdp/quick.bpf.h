@@ -57,26 +57,36 @@ static __always_inline bool quick_takes(void *data, void *end, bool ipv6)
 	       protocol_is_balanced(ip4->protocol);
 }
 
-/* Where the slot is moving: a function of its own, so that what it keeps is not in the walk's way.
- * It finds the packet again by itself. */
-static __noinline __u32 quick_motion(struct xdp_md *ctx, const struct lb_entry *service, __u32 slot)
+/* For the functions beside the walk: the packet, which the walk took before. */
+static __always_inline bool quick_find(struct xdp_md *ctx, struct packet *ret_pkt)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+
+	if (data + ETH_HLEN > end)
+		return false;
+	if (eth_protocol(data) == bpf_htons(ETH_P_IPV6)) {
+		if (!quick_takes(data, end, true))
+			return false;
+		*ret_pkt = quick_read(data, end - data, true);
+	} else {
+		if (!quick_takes(data, end, false))
+			return false;
+		*ret_pkt = quick_read(data, end - data, false);
+	}
+	return true;
+}
+
+/* Where the slot is moving: a function of its own, so that what it keeps is not in the walk's
+ * way. */
+static __noinline __u32 quick_motion(struct xdp_md *ctx, const struct lb_entry *service,
+				     __u32 slot)
 {
 	__u64 *word = bpf_map_lookup_elem(&lb_slots, &slot);
-	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct lb_settings *set = settings();
 	struct packet pkt;
 
-	if (!set || !service || !word || data + ETH_HLEN > end)
+	if (!set || !service || !word || !quick_find(ctx, &pkt))
 		return LB_NOBODY;
-	if (eth_protocol(data) == bpf_htons(ETH_P_IPV6)) {
-		if (!quick_takes(data, end, true))
-			return LB_NOBODY;
-		pkt = quick_read(data, end - data, true);
-	} else {
-		if (!quick_takes(data, end, false))
-			return LB_NOBODY;
-		pkt = quick_read(data, end - data, false);
-	}
 	pkt.slot = slot;
 	return motion_pick(set, &pkt, service, read_once(word));
 }
@@ -115,21 +125,35 @@ static __always_inline bool quick_pick(struct xdp_md *ctx, const struct lb_setti
 	return ret_quick->backend;
 }
 
-/* Marks the packet for its device and counts it. False: that device is not known, and it was not
- * counted. */
-static __always_inline bool quick_is_counted(struct packet *pkt, const struct quick *quick,
-					     const struct hop *hop, int verdict)
+/* What a private copy tells: a function of its own, that finds everything again by itself, so that
+ * nothing has to be kept for it. */
+static __noinline int quick_tell(struct xdp_md *ctx, __u32 service, __u32 id, bool back)
 {
-	pkt->service = quick->service;
-	pkt->backend = quick->id;
+	struct lb_backend *backend = bpf_map_lookup_elem(&lb_backends, &id);
+	struct packet pkt;
+
+	if (!backend || !quick_find(ctx, &pkt))
+		return 0;
+	pkt.service = service;
+	pkt.backend = id;
+	trace_write(&pkt, verdict_sent(backend, back));
+	return 0;
+}
+
+/* Marks the packet for its device and counts it. False: that device is not known, and it was not
+ * counted. `bytes`: as sent. */
+static __always_inline bool quick_is_counted(struct xdp_md *ctx, const struct packet *pkt,
+					     __u32 bytes, const struct quick *quick,
+					     const struct hop *hop)
+{
 	if (lb_private) {
-		trace_write(pkt, verdict);
+		quick_tell(ctx, quick->service, quick->id, hop->back);
 		return true;
 	}
 	if (!hop->back &&
 	    bpf_redirect_map(&lb_devices, hop->ifindex, XDP_DROP) != XDP_REDIRECT)
 		return false;
-	backend_count(pkt, hop->back);
+	backend_count(quick->id, bytes, packet_is_syn(pkt), hop->back);
 	return true;
 }
 
@@ -144,22 +168,16 @@ static __always_inline bool quick_hop(struct xdp_md *ctx, const struct packet *p
 static __always_inline int quick_forward(struct xdp_md *ctx, const struct quick *quick, void *data,
 					 __u32 bytes, bool ipv6)
 {
-	bool nat = quick->backend->forward == LB_FORWARD_NAT;
 	struct packet pkt = quick_read(data, bytes, ipv6);
 	struct hop hop;
-	int verdict;
 
-	if (!quick_hop(ctx, &pkt, quick, &hop))
+	if (!quick_hop(ctx, &pkt, quick, &hop) ||
+	    !quick_is_counted(ctx, &pkt, bytes, quick, &hop))
 		return LB_UNCOMMON;
-	if (hop.back)
-		verdict = nat ? LB_TX_NAT : LB_TX_DSR;
-	else
-		verdict = nat ? LB_REDIRECT_NAT : LB_REDIRECT_DSR;
-	if (!quick_is_counted(&pkt, quick, &hop, verdict))
-		return LB_UNCOMMON;
+	pkt = quick_read(data, bytes, ipv6);
 	if (!hop.local)
 		ttl_decrement(&pkt);
-	if (nat)
+	if (quick->backend->forward == LB_FORWARD_NAT)
 		destination_translate(&pkt, quick->backend);
 	macs_write(&pkt, hop.first, hop.second);
 	return hop.back ? XDP_TX : XDP_REDIRECT;
@@ -173,21 +191,14 @@ static __always_inline int quick_encap(struct xdp_md *ctx, const struct quick *q
 	__u16 mtu = *(const volatile __u16 *)&quick->backend->mtu;
 	struct packet pkt = quick_read(data, bytes, ipv6);
 	struct encapsulation encap = { .l3 = ETH_HLEN, .bytes = packet_length(&pkt) };
-	int verdict;
 
 	overhead += gue ? sizeof(struct udphdr) : 0;
 	if (!(quick->backend->flags & LB_BACKEND_IPV6) != !ipv6 ||
 	    encap.bytes + overhead > (mtu ? mtu : 0xffff) ||
-	    !quick_hop(ctx, &pkt, quick, &encap.hop))
+	    !quick_hop(ctx, &pkt, quick, &encap.hop) ||
+	    !quick_is_counted(ctx, &pkt, bytes + overhead, quick, &encap.hop))
 		return LB_UNCOMMON;
-	if (encap.hop.back)
-		verdict = gue ? LB_TX_GUE : LB_TX_IPIP;
-	else
-		verdict = gue ? LB_REDIRECT_GUE : LB_REDIRECT_IPIP;
 	encap.action = encap.hop.back ? XDP_TX : XDP_REDIRECT;
-	pkt.bytes += overhead;
-	if (!quick_is_counted(&pkt, quick, &encap.hop, verdict))
-		return LB_UNCOMMON;
 	if (encap_write(ctx, &encap, quick->backend, quick->hash, gue, ipv6, ipv6))
 		return XDP_ABORTED;
 	return encap.action;

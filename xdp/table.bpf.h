@@ -24,11 +24,16 @@ static __always_inline struct lb_entry *table_lookup(void *entries, void *displa
 	__u64 hash = lb_key_hash(key, LB_TABLE_SEED(word)), *displacement;
 	struct lb_entry *entry;
 
-	index = half * LB_TABLE_DISPLACEMENTS + lb_table_bucket(hash, mask);
-	displacement = bpf_map_lookup_elem(displacements, &index);
-	if (!displacement)
-		return NULL;
-	index = half * LB_TABLE_ENTRIES + lb_table_position(hash, *displacement, mask);
+	if (word & LB_TABLE_FLAT) {
+		index = lb_table_position(hash, 0, mask);
+	} else {
+		index = half * LB_TABLE_DISPLACEMENTS + lb_table_bucket(hash, mask);
+		displacement = bpf_map_lookup_elem(displacements, &index);
+		if (!displacement)
+			return NULL;
+		index = lb_table_position(hash, *displacement, mask);
+	}
+	index += half * LB_TABLE_ENTRIES;
 	entry = bpf_map_lookup_elem(entries, &index);
 	return entry && entry_matches(entry, key) ? entry : NULL;
 }

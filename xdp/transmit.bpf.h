@@ -58,7 +58,6 @@ static __always_inline int encap_send(struct xdp_md *ctx, struct packet *pkt,
 static __always_inline int backend_send(struct xdp_md *ctx, struct packet *pkt,
 					const struct lb_backend *backend)
 {
-	bool nat = backend->forward == LB_FORWARD_NAT;
 	struct hop hop;
 
 	if (__builtin_expect(backend_encapsulates(backend), 0))
@@ -72,12 +71,10 @@ static __always_inline int backend_send(struct xdp_md *ctx, struct packet *pkt,
 		LB_TRY(ttl_check(pkt));
 		ttl_decrement(pkt);
 	}
-	if (nat)
+	if (backend->forward == LB_FORWARD_NAT)
 		destination_translate(pkt, backend);
 	macs_write(pkt, hop.first, hop.second);
-	if (hop.back)
-		return nat ? LB_TX_NAT : LB_TX_DSR;
-	return nat ? LB_REDIRECT_NAT : LB_REDIRECT_DSR;
+	return verdict_sent(backend, hop.back);
 }
 
 #endif

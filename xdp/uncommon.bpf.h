@@ -99,9 +99,7 @@ static __always_inline int uncommon_send(struct xdp_md *ctx, struct packet *pkt,
 	if (link_rewrite(ctx, hop.vlan))
 		return LB_DROP_TRUNCATED;
 	pkt->bytes += h->l3; /* as sent, with the tags of the way there */
-	if (hop.back)
-		return backend->forward == LB_FORWARD_NAT ? LB_TX_NAT : LB_TX_DSR;
-	return backend->forward == LB_FORWARD_NAT ? LB_REDIRECT_NAT : LB_REDIRECT_DSR;
+	return verdict_sent(backend, hop.back);
 }
 
 /* What is not understood matters only where it is for a vip. */

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <json-c/json.h>
 #include <net/if.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 #include "lb/ctl/explain_steps.h"
 #include "lb/ctl/frame_text.h"
 #include "lb/ctl/made_up.h"
+#include "lb/ctl/result_json.h"
 #include "lb/kernel/replay.h"
 
 struct walk {
@@ -158,19 +158,6 @@ static struct json_object *text_or_null(const char *text)
 	return text ? json_object_new_string(text) : NULL;
 }
 
-static struct json_object *vip_json(const struct replay_result *result)
-{
-	char address[ADDR_TEXT_MAX], text[ADDR_TEXT_MAX + sizeof("[]:65535/proto")];
-	bool ipv4 = addr_is_ipv4(&result->vip);
-
-	if (!result->has_vip)
-		return NULL;
-	snprintf(text, sizeof(text), "%s%s%s:%u/%s", ipv4 ? "" : "[",
-		 addr_format(&result->vip, address), ipv4 ? "" : "]", result->vip_port,
-		 result->protocol == IPPROTO_TCP ? "tcp" : "udp");
-	return json_object_new_string(text);
-}
-
 /* Takes `steps`. */
 static void print_json(const struct walk *walk, struct json_object *steps, const char *packet,
 		       const char *after)
@@ -186,13 +173,7 @@ static void print_json(const struct walk *walk, struct json_object *steps, const
 	json_object_object_add(made, "hex", hex_json(walk->frame, walk->size));
 	json_object_object_add(reply, "packet", made);
 	json_object_object_add(reply, "steps", json_object_get(steps));
-	json_object_object_add(reply, "verdict",
-			       json_object_new_string(verdict_name(result->verdict)));
-	json_object_object_add(reply, "action",
-			       json_object_new_string(action_name(result->action)));
-	json_object_object_add(reply, "service", text_or_null(result->service));
-	json_object_object_add(reply, "backend", text_or_null(result->backend));
-	json_object_object_add(reply, "vip", vip_json(result));
+	result_json_add(reply, result);
 	json_object_object_add(reply, "packet_after",
 			       leaves(walk) ? hex_json(walk->out, walk->out_size) : NULL);
 	json_object_object_add(reply, "packet_after_text",

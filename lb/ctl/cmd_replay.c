@@ -4,13 +4,13 @@
  * a packet that cannot be run gets no line, and the command then fails. */
 #include <errno.h>
 #include <json-c/json.h>
-#include <netinet/in.h>
 #include <pcap/pcap.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "lb/ctl/ctl.h"
+#include "lb/ctl/result_json.h"
 #include "lb/kernel/replay.h"
 
 #define CLASSIC_MICROSECONDS 0xd4 /* first byte of a little-endian classic file */
@@ -109,36 +109,12 @@ static int out_close(struct run *run, struct diag *diag)
 
 /* ---- one packet ----------------------------------------------------------------------------- */
 
-static struct json_object *text_or_null(const char *text)
-{
-	return text ? json_object_new_string(text) : NULL;
-}
-
-/* "203.0.113.10:80/tcp", "[2001:db8::10]:80/tcp" */
-static struct json_object *vip_json(const struct replay_result *result)
-{
-	char address[ADDR_TEXT_MAX], text[ADDR_TEXT_MAX + sizeof("[]:65535/proto")];
-	bool ipv4 = addr_is_ipv4(&result->vip);
-
-	if (!result->has_vip)
-		return NULL;
-	snprintf(text, sizeof(text), "%s%s%s:%u/%s", ipv4 ? "" : "[",
-		 addr_format(&result->vip, address), ipv4 ? "" : "]", result->vip_port,
-		 result->protocol == IPPROTO_TCP ? "tcp" : "udp");
-	return json_object_new_string(text);
-}
-
 static void print_json(unsigned long number, const struct replay_result *result)
 {
 	struct json_object *line = json_object_new_object();
 
 	json_object_object_add(line, "packet", json_object_new_int64((int64_t)number));
-	json_object_object_add(line, "verdict",
-			       json_object_new_string(verdict_name(result->verdict)));
-	json_object_object_add(line, "action", json_object_new_string(action_name(result->action)));
-	json_object_object_add(line, "service", text_or_null(result->service));
-	json_object_object_add(line, "backend", text_or_null(result->backend));
-	json_object_object_add(line, "vip", vip_json(result));
+	result_json_add(line, result);
 	ctl_print_json(line);
 	json_object_put(line);
 }

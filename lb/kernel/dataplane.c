@@ -195,14 +195,15 @@ static int layout_check(const char *pin, uint32_t *max_slots, struct diag *diag)
 
 static void layout_write(struct dataplane *dataplane)
 {
+	/* An empty table is a table too: the smallest half, with seed 1. */
+	const uint64_t empty = LB_TABLE_WORD(0, (1 << LB_TABLE_LOG2_MIN) - 1, LB_TABLE_FLAT, 1);
 	struct timespec now;
 
 	if (dataplane->layout->version)
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
-	/* An empty table is a table too: the smallest half, with seed 1. */
-	dataplane->settings->services = LB_TABLE_WORD(0, (1 << LB_TABLE_LOG2_MIN) - 1, false, 1);
-	dataplane->settings->replies = LB_TABLE_WORD(0, (1 << LB_TABLE_LOG2_MIN) - 1, false, 1);
+	dataplane->settings->services = empty;
+	dataplane->settings->replies = empty;
 	dataplane->settings->record_mask = (1U << LB_BUCKETS_LOG2) - 1;
 	if (getrandom(dataplane->settings->record_key, sizeof(dataplane->settings->record_key),
 		      0) < 0)

@@ -279,7 +279,9 @@ static void table_write(uint64_t *word, struct lb_entry *entries, uint64_t *disp
 	displacements += spare * LB_TABLE_DISPLACEMENTS;
 	for (uint32_t i = 0; i < 1U << (half->log2 - 1); i++)
 		displacements[i] = half->displacements[i];
-	store(word, LB_TABLE_WORD(spare, (1U << half->log2) - 1, flag, half->seed));
+	store(word, LB_TABLE_WORD(spare, (1U << half->log2) - 1,
+				  (flag ? LB_TABLE_FLAG : 0) | (half->flat ? LB_TABLE_FLAT : 0),
+				  half->seed));
 }
 
 static void op_write(struct dataplane *dataplane, const struct op *op, const struct state *wanted,

@@ -21,12 +21,16 @@
 #define SEEDS_MAX 1024
 #define BUCKET_KEYS_MAX 64
 
+/* Of so few keys one seed in some hundreds puts each where nobody else is, without displacement. */
+#define FLAT_KEYS 24
+
 struct builder {
 	const struct lb_entry *keys;
 	size_t count;
 	uint64_t *hashes;	/* of the keys */
 	uint32_t *order;	/* the keys by bucket */
 	uint32_t *start;	/* by bucket, and behind the last: where its keys are in order[] */
+	uint32_t reach;		/* displacements to be tried */
 	struct table_half half;
 };
 
@@ -129,9 +133,7 @@ static bool bucket_place(struct builder *builder, uint32_t bucket, uint32_t disp
 
 static bool bucket_displace(struct builder *builder, uint32_t bucket)
 {
-	const uint32_t end = entry_count(builder->half.log2);
-
-	for (uint32_t displacement = 0; displacement < end; displacement++) {
+	for (uint32_t displacement = 0; displacement < builder->reach; displacement++) {
 		if (bucket_place(builder, bucket, displacement)) {
 			builder->half.displacements[bucket] = displacement;
 			return true;
@@ -181,6 +183,17 @@ static int builder_init(struct builder *builder)
 	       builder->order && builder->start ? 0 : -ENOMEM;
 }
 
+static int seeds_try(struct builder *builder, uint32_t reach)
+{
+	int err = -EAGAIN;
+
+	builder->reach = reach;
+	builder->half.flat = reach == 1;
+	for (uint32_t seed = 1; err == -EAGAIN; seed++)
+		err = seed <= SEEDS_MAX ? seed_try(builder, seed) : -ENOSPC;
+	return err;
+}
+
 int table_build(const struct lb_entry *entries, size_t count, struct table_half *ret_half)
 {
 	struct builder builder = {
@@ -196,9 +209,9 @@ int table_build(const struct lb_entry *entries, size_t count, struct table_half 
 		builder.half.log2++;
 	err = builder_init(&builder);
 	if (!err)
-		err = seed_try(&builder, 1);
-	for (uint32_t seed = 2; err == -EAGAIN; seed++)
-		err = seed <= SEEDS_MAX ? seed_try(&builder, seed) : -ENOSPC;
+		err = count <= FLAT_KEYS ? seeds_try(&builder, 1) : -ENOSPC;
+	if (err == -ENOSPC)
+		err = seeds_try(&builder, entry_count(builder.half.log2));
 	if (err)
 		table_half_clear(&builder.half);
 	else

@@ -14,6 +14,7 @@ struct table_half {
 	uint32_t log2, seed;
 	struct lb_entry *entries;	/* 1 << log2 */
 	uint32_t *displacements;	/* 1 << (log2 - 1) */
+	bool flat;			/* all of them are 0 */
 };
 
 /* Places every entry (key fields, id, slots; `used` is set here) of entries[count]. The half is

@@ -6,12 +6,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -153,18 +151,10 @@ int main(void)
 		cmocka_unit_test(ample_tables_keep_every_flow_and_every_handshake),
 		cmocka_unit_test(floods_and_full_tables_keep_every_flow),
 	};
-	int failed;
+	int failed = world_enter(&world);
 
-	if (geteuid() != 0) {
-		printf("skipped: running BPF programs needs root\n");
-		return 77;
-	}
-	/* Only for loopback in it: a restart looks at every interface. */
-	if (unshare(CLONE_NEWNET)) {
-		printf("Bail out! no network namespace\n");
-		return 1;
-	}
-	world = world_open();
+	if (failed)
+		return failed;
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
 	world_close(world);
 	return failed;

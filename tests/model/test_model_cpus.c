@@ -379,17 +379,10 @@ int main(void)
 		cmocka_unit_test(established_flows_stay_while_cpus_fight_for_full_buckets),
 		cmocka_unit_test(packets_of_one_flow_on_two_cpus_stay_together),
 	};
-	int failed;
+	int failed = world_enter(&world);
 
-	if (geteuid() != 0) {
-		printf("skipped: running BPF programs needs root\n");
-		return 77;
-	}
-	if (unshare(CLONE_NEWNET)) {
-		printf("Bail out! no network namespace\n");
-		return 1;
-	}
-	world = world_open();
+	if (failed)
+		return failed;
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
 	world_close(world);
 	return failed;

@@ -9,9 +9,11 @@
 #include <netinet/ip.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <net/ethernet.h>
 
@@ -72,6 +74,20 @@ static void configs_free(struct world *world)
 		config_free(world->configs[i]);
 		world->configs[i] = NULL;
 	}
+}
+
+int world_enter(struct world **ret_world)
+{
+	if (geteuid() != 0) {
+		printf("skipped: running BPF programs needs root\n");
+		return 77;
+	}
+	if (unshare(CLONE_NEWNET)) {
+		printf("Bail out! no network namespace\n");
+		return 1;
+	}
+	*ret_world = world_open();
+	return 0;
 }
 
 void world_close(struct world *world)

@@ -65,6 +65,10 @@ static inline bool is_udp(uint32_t source)
 }
 
 struct world *world_open(void);
+
+/* The same in a network namespace with nothing but loopback in it: a restart looks at every
+ * interface. Returns 0, or the status that main() is to end with. */
+int world_enter(struct world **ret_world);
 void world_close(struct world *world);
 
 /* Fresh tables and six healthy backends of weight 100. */
