@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* bench: what the data plane costs, beside the least that any program could. Needs root, and leaves
- * the machine as it was: all happens in namespaces of its own, but that connection tracking's limits
- * are raised for the time in which nftables is measured. */
+ * the machine as it was: all happens in namespaces of its own, but that connection tracking's
+ * limits are raised for the time in which nftables is measured. */
 #include "bench/bench.h"
 
 #include <errno.h>

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the lab's generators send: sizes, flows, services and addresses of the bench's matrix, as
 values. Used by the TRex profiles and by lb-conf; the pktgen script says the same in shell, which
-tests/bench/test_lab.py holds against this. The addresses are those of bench/scenario.c: clients
-10.0.0.0/12 with the flow in the lower 20 bits (IPv6: of the last 32), vips of 192.0.2.0/24 and
-2001:db8::/64, backends in 10.64.0.0/12 and fd00::/64."""
+tests/bench/test_lab.py holds against this. Clients are 10.0.0.0/12 with the flow in the lower 20
+bits (IPv6: of the last 32) and backends in 10.64.0.0/12 and fd00::/64, as in the bench; vips of
+192.0.2.0/24 and 2001:db8::/64."""
 import collections
 
 FCS = 4  # bytes of a frame that its sender does not write; sizes count them, as on the wire

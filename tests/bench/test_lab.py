@@ -201,7 +201,7 @@ def test_syns_are_of_any_client_port_and_sequence_number(lab, family):
 
 @pytest.mark.parametrize("number, forward", enumerate(["nat", "dsr", "ipip", "gue"], 1))
 def test_the_vip_is_that_of_the_forward(lab, number, forward):
-    """As in bench/scenario.c: the vips follow enum config_forward."""
+    """The vips follow enum config_forward."""
     text = (ROOT / "config" / "config.h").read_text()
     order = re.search(r"enum config_forward \{([^}]*)\}", text)[1].lower()
     assert re.findall(r"config_(\w+)", order)[number - 1] == forward
