@@ -219,6 +219,21 @@ static int motion_measure(const struct pace *pace, const struct ground *ground,
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
+/* The three figures of a row, named by its stem. */
+static void row_print(const struct report *report, const char *title, const char *stem,
+		      const char *const words[3], const int digits[3], FILE *to)
+{
+	static const int widths[3] = { 23, 23, 10 };
+
+	fprintf(to, "%-22s", title);
+	for (int i = 0; i < 3; i++) {
+		fputc(' ', to);
+		cell_print(report_find(report, "motion.%s.%s", stem, words[i]), widths[i],
+			   digits[i], to);
+	}
+	fputc('\n', to);
+}
+
 static void motion_print(const struct report *report, FILE *to)
 {
 	static const char *const rings[][2] = { { "auto.10", "10, automatic ring" },
@@ -226,29 +241,18 @@ static void motion_print(const struct report *report, FILE *to)
 						{ "65537.10", "10, 65,537 slots" },
 						{ "65537.100", "100, 65,537 slots" } };
 	static const char *const sweeps[][2] = { { "65537", "65,537" }, { "1m", "1,000,000" } };
+	static const char *const of_rings[] = { "removed", "added", "build" };
+	static const char *const of_sweeps[] = { "waiting", "settling", "step" };
 
 	fprintf(to, "\n%-22s %23s %23s %10s\n", "Backends", "slots moved: 1 removed", "1 added",
 		"build, ms");
-	for (int i = 0; i < 4; i++) {
-		fprintf(to, "%-22s ", rings[i][1]);
-		cell_print(report_find(report, "motion.%s.removed", rings[i][0]), 23, 4, to);
-		fputc(' ', to);
-		cell_print(report_find(report, "motion.%s.added", rings[i][0]), 23, 4, to);
-		fputc(' ', to);
-		cell_print(report_find(report, "motion.%s.build", rings[i][0]), 10, 2, to);
-		fputc('\n', to);
-	}
+	for (int i = 0; i < 4; i++)
+		row_print(report, rings[i][1], rings[i][0], of_rings, (const int[]){ 4, 4, 2 }, to);
 	fprintf(to, "\n%-22s %23s %23s %10s\n", "Slots in motion, ms",
 		"a sweep: none is quiet", "all settle", "to move");
-	for (int i = 0; i < 2; i++) {
-		fprintf(to, "%-22s ", sweeps[i][1]);
-		cell_print(report_find(report, "motion.%s.waiting", sweeps[i][0]), 23, 2, to);
-		fputc(' ', to);
-		cell_print(report_find(report, "motion.%s.settling", sweeps[i][0]), 23, 2, to);
-		fputc(' ', to);
-		cell_print(report_find(report, "motion.%s.step", sweeps[i][0]), 10, 2, to);
-		fputc('\n', to);
-	}
+	for (int i = 0; i < 2; i++)
+		row_print(report, sweeps[i][1], sweeps[i][0], of_sweeps,
+			  (const int[]){ 2, 2, 2 }, to);
 }
 
 const struct part motion_part = {

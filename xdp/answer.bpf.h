@@ -15,15 +15,16 @@
 #define QUOTE_MAX_IPV6	(1280 - 48)	/* RFC 4443, section 2.4 (c) */
 
 /* Whether an answer may go out at all (RFC 1122, section 3.2.2; RFC 4443, section 2.4 (e)): not to
- * what was sent to many, nor to what names no single host as its source. */
-static __always_inline bool answer_is_due(const struct packet *pkt)
+ * what was sent to many, nor to what names no single host as its source. `mac`: the first byte of
+ * the destination's. */
+static __always_inline bool answer_is_due(const union lb_addr *src, bool ipv6, __u8 mac)
 {
-	__u8 first = pkt->ipv6 ? pkt->src.byte[0] : pkt->src.byte[12];
+	__u8 first = ipv6 ? src->byte[0] : src->byte[12];
 
-	if (pkt->eth->h_dest[0] & 1)
+	if (mac & 1)
 		return false;
-	if (pkt->ipv6)
-		return first != 0xff && (pkt->src.quad[0] || pkt->src.quad[1]);
+	if (ipv6)
+		return first != 0xff && (src->quad[0] || src->quad[1]);
 	return first && first != 127 && first < 224;
 }
 
@@ -153,11 +154,23 @@ static __always_inline int quote_make(struct xdp_md *ctx, const struct answer_to
 	return bpf_xdp_adjust_head(ctx, -(int)grow);
 }
 
+/* The error's own header and the sum of it all, when the addresses stand there and what is quoted
+ * follows up to `end`; and the IP header. */
+static __always_inline void icmp_finish(void *ip, struct icmp_header *icmp, void *end,
+					const struct icmp_header *says, bool ipv6)
+{
+	__u32 sum;
+
+	*icmp = *says;
+	sum = ip_write(ip, ipv6, ipv6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP, end - (void *)icmp);
+	icmp->checksum = ~csum_fold(csum_to_end(sum, icmp, end, sizeof(*icmp) + QUOTE_MAX_IPV6));
+}
+
 static __always_inline int icmp_write(struct xdp_md *ctx, const struct answer_to *to,
 				      const struct icmp_header *says, bool ipv6)
 {
 	__u32 header = ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
-	__u32 l3 = to->l3 & 31, grow = header + sizeof(struct icmp_header), sum;
+	__u32 l3 = to->l3 & 31, grow = header + sizeof(struct icmp_header);
 	void *data, *end, *old, *ip, *quote;
 	struct icmp_header *icmp;
 
@@ -187,9 +200,7 @@ static __always_inline int icmp_write(struct xdp_md *ctx, const struct answer_to
 		((struct iphdr *)ip)->saddr = ((struct iphdr *)quote)->daddr;
 		((struct iphdr *)ip)->daddr = ((struct iphdr *)quote)->saddr;
 	}
-	*icmp = *says;
-	sum = ip_write(ip, ipv6, ipv6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP, end - (void *)icmp);
-	icmp->checksum = ~csum_fold(csum_to_end(sum, icmp, end, sizeof(*icmp) + QUOTE_MAX_IPV6));
+	icmp_finish(ip, icmp, end, says, ipv6);
 	return 0;
 }
 
@@ -224,7 +235,8 @@ static __always_inline int packet_refuse(const struct packet *pkt, __u32 l3, __u
 {
 	struct headers *h = headers_scratch();
 
-	if (!h || pkt->quoted || !answer_is_due(pkt) || pkt->tcp_flags & TCP_RST)
+	if (!h || pkt->quoted || pkt->tcp_flags & TCP_RST ||
+	    !answer_is_due(&pkt->src, pkt->ipv6, pkt->eth->h_dest[0]))
 		return LB_DROP_NO_BACKEND;
 	if (!pkt->is_tcp && !answer_is_affordable())
 		return LB_DROP_NO_BACKEND;

@@ -100,15 +100,14 @@ static __always_inline struct icmp_header too_big_says(bool ipv6, __s32 mtu)
  * is 1; rp_filter 0 (or a route back), if it is an invented one. */
 static __always_inline int too_big(const struct encapsulation *encap, bool outer_ipv6, __s32 room)
 {
-	struct ethhdr eth = { .h_dest = { encap->mac } };
-	struct packet asking = { .eth = &eth, .src = encap->src, .ipv6 = encap->ipv6 };
 	struct headers *h = headers_scratch();
 
 	if (encap->may_be_cut && !outer_ipv6)
 		return LB_PASS_ENCAP_FRAGMENT;
 	if (encap->may_be_cut && encap->ipv6)
 		return LB_DROP_TOO_BIG;
-	if (!h || encap->silent || !answer_is_due(&asking) || !answer_is_affordable())
+	if (!h || encap->silent || !answer_is_due(&encap->src, encap->ipv6, encap->mac) ||
+	    !answer_is_affordable())
 		return LB_DROP_TOO_BIG;
 	h->answer = (struct answer_to){ encap->l3, encap->l4, encap->bytes, encap->ipv6 };
 	h->says = too_big_says(encap->ipv6, room);

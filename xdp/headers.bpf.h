@@ -181,23 +181,14 @@ static __always_inline int ipv4_read(void *ctx, struct packet *pkt, struct heade
 	if (frame_load(ctx, h->l3, &h->ip4, sizeof(h->ip4)))
 		return LB_DROP_TRUNCATED;
 	first = *(__u8 *)&h->ip4;
-	pkt->ip4 = &h->ip4;
-	pkt->protocol = h->ip4.protocol;
+	packet_set_ipv4(pkt, &h->ip4);
 	h->l4 = h->l3 + (first & 15) * 4;
-	addr_set_ipv4(&pkt->src, h->ip4.saddr);
-	addr_set_ipv4(&pkt->dst, h->ip4.daddr);
 	fragment_note(pkt, h, (bpf_ntohs(h->ip4.frag_off) & IPV4_OFFSET) * 8,
 		      h->ip4.frag_off & bpf_htons(IPV4_MF), h->ip4.id);
 	if (first != IPV4_PLAIN)
 		h->problem = first < IPV4_PLAIN || first >> 4 != 4 ? LB_DROP_MALFORMED
 								   : LB_DROP_IPV4_OPTIONS;
 	return LB_GO_ON;
-}
-
-static __always_inline bool is_extension(__u8 next)
-{
-	return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS ||
-	       next == IPPROTO_FRAGMENT;
 }
 
 /* Leaves h->l4 behind the last one that could be walked through. */
@@ -239,11 +230,7 @@ static __always_inline int ipv6_read(void *ctx, struct packet *pkt, struct heade
 {
 	if (frame_load(ctx, h->l3, &h->ip6, sizeof(h->ip6)))
 		return LB_DROP_TRUNCATED;
-	pkt->ip6 = &h->ip6;
-	pkt->ipv6 = 1;
-	pkt->protocol = h->ip6.nexthdr;
-	addr_set_ipv6(&pkt->src, &h->ip6.saddr);
-	addr_set_ipv6(&pkt->dst, &h->ip6.daddr);
+	packet_set_ipv6(pkt, &h->ip6);
 	if (h->ip6.version != 6)
 		h->problem = LB_DROP_MALFORMED;
 	extensions_walk(ctx, pkt, h);

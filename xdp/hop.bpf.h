@@ -44,6 +44,14 @@ static __always_inline bool hop_is_known(const struct hop *hop)
 	return hop->ifindex && (hop->back || device_redirect(hop->ifindex));
 }
 
+/* Whether the host's routes answer what `fib` asks, by a device that XDP reaches; and the packet is
+ * marked to go there. */
+static __always_inline bool fib_leads(struct xdp_md *ctx, struct bpf_fib_lookup *fib)
+{
+	return bpf_fib_lookup(ctx, fib, sizeof(*fib), 0) == BPF_FIB_LKUP_RET_SUCCESS &&
+	       (fib->ifindex == ctx->ingress_ifindex || device_redirect(fib->ifindex));
+}
+
 /* What a packet to it is counted as. `back`: it leaves by the port it came in. */
 static __always_inline int verdict_sent(const struct lb_backend *backend, bool back)
 {

@@ -98,13 +98,9 @@ __noinline int frame_left(struct xdp_md *ctx, int action)
  * action, or what is to be called instead. */
 static __noinline int packet_common(struct xdp_md *ctx)
 {
-	struct lb_settings *set = settings();
 	struct packet pkt;
-	int verdict, action;
+	int verdict = packet_balance(ctx, settings(), &pkt), action;
 
-	if (__builtin_expect(capture_word(set) != 0, 0))
-		return LB_CAPTURE;
-	verdict = packet_balance(ctx, set, &pkt);
 	if (verdict == LB_UNCOMMON)
 		return LB_UNCOMMON;
 	action = xdp_action(packet_leave(&pkt, verdict));

@@ -128,6 +128,24 @@ static __always_inline void addr_set_ipv6(union lb_addr *addr, const struct in6_
 	addr->quad[1] = ((const __u64 *)ipv6)[1];
 }
 
+/* What an IP header says of the packet; `ip` stands where pkt->ip4 or ip6 is to point. */
+static __always_inline void packet_set_ipv4(struct packet *pkt, struct iphdr *ip)
+{
+	pkt->ip4 = ip;
+	pkt->protocol = ip->protocol;
+	addr_set_ipv4(&pkt->src, ip->saddr);
+	addr_set_ipv4(&pkt->dst, ip->daddr);
+}
+
+static __always_inline void packet_set_ipv6(struct packet *pkt, struct ipv6hdr *ip)
+{
+	pkt->ip6 = ip;
+	pkt->ipv6 = 1;
+	pkt->protocol = ip->nexthdr;
+	addr_set_ipv6(&pkt->src, &ip->saddr);
+	addr_set_ipv6(&pkt->dst, &ip->daddr);
+}
+
 static __always_inline bool addr_same(const union lb_addr *a, const union lb_addr *b)
 {
 	return a->quad[0] == b->quad[0] && a->quad[1] == b->quad[1];

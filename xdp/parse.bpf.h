@@ -37,10 +37,7 @@ static __always_inline int parse_ipv4(struct packet *pkt, struct cursor *cursor)
 
 	if (!ip)
 		return LB_DROP_TRUNCATED;
-	pkt->ip4 = ip;
-	pkt->protocol = ip->protocol;
-	addr_set_ipv4(&pkt->src, ip->saddr);
-	addr_set_ipv4(&pkt->dst, ip->daddr);
+	packet_set_ipv4(pkt, ip);
 	if (!protocol_is_balanced(pkt->protocol))
 		return pkt->protocol == IPPROTO_ICMP ? LB_UNCOMMON : LB_PASS_PROTOCOL;
 	if (*(__u8 *)ip != IPV4_PLAIN || ip->frag_off & bpf_htons(IPV4_MF | IPV4_OFFSET))
@@ -48,10 +45,10 @@ static __always_inline int parse_ipv4(struct packet *pkt, struct cursor *cursor)
 	return parse_l4(pkt, cursor);
 }
 
-static __always_inline bool ipv6_is_walked(__u8 next)
+static __always_inline bool is_extension(__u8 next)
 {
 	return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS ||
-	       next == IPPROTO_FRAGMENT || next == IPPROTO_ICMPV6;
+	       next == IPPROTO_FRAGMENT;
 }
 
 static __always_inline int parse_ipv6(struct packet *pkt, struct cursor *cursor)
@@ -60,13 +57,11 @@ static __always_inline int parse_ipv6(struct packet *pkt, struct cursor *cursor)
 
 	if (!ip)
 		return LB_DROP_TRUNCATED;
-	pkt->ip6 = ip;
-	pkt->ipv6 = 1;
-	pkt->protocol = ip->nexthdr;
-	addr_set_ipv6(&pkt->src, &ip->saddr);
-	addr_set_ipv6(&pkt->dst, &ip->daddr);
+	packet_set_ipv6(pkt, ip);
 	if (!protocol_is_balanced(pkt->protocol))
-		return ipv6_is_walked(pkt->protocol) ? LB_UNCOMMON : LB_PASS_PROTOCOL;
+		return is_extension(pkt->protocol) || pkt->protocol == IPPROTO_ICMPV6
+			       ? LB_UNCOMMON
+			       : LB_PASS_PROTOCOL;
 	return ip->version == 6 ? parse_l4(pkt, cursor) : LB_UNCOMMON;
 }
 

@@ -89,10 +89,7 @@ static __always_inline int inner_ipv4_read(void *ctx, struct packet *pkt, struct
 {
 	if (frame_load(ctx, word->inner, &word->ip4, sizeof(word->ip4)))
 		return LB_PASS_PROTOCOL;
-	pkt->ip4 = &word->ip4;
-	pkt->protocol = word->ip4.protocol;
-	addr_set_ipv4(&pkt->src, word->ip4.saddr);
-	addr_set_ipv4(&pkt->dst, word->ip4.daddr);
+	packet_set_ipv4(pkt, &word->ip4);
 	if (*(__u8 *)&word->ip4 != IPV4_PLAIN || word->ip4.frag_off & bpf_htons(IPV4_OFFSET))
 		return LB_PASS_PROTOCOL;
 	return LB_GO_ON;
@@ -102,11 +99,7 @@ static __always_inline int inner_ipv6_read(void *ctx, struct packet *pkt, struct
 {
 	if (frame_load(ctx, word->inner, &word->ip6, sizeof(word->ip6)))
 		return LB_PASS_PROTOCOL;
-	pkt->ip6 = &word->ip6;
-	pkt->ipv6 = 1;
-	pkt->protocol = word->ip6.nexthdr;
-	addr_set_ipv6(&pkt->src, &word->ip6.saddr);
-	addr_set_ipv6(&pkt->dst, &word->ip6.daddr);
+	packet_set_ipv6(pkt, &word->ip6);
 	return LB_GO_ON;
 }
 
@@ -188,8 +181,7 @@ static __always_inline int pmtu_way(struct xdp_md *ctx, const struct packet *pkt
 		fib->ipv4_src = pkt->dst.word[3];
 		fib->ipv4_dst = pkt->src.word[3];
 	}
-	if (bpf_fib_lookup(ctx, fib, sizeof(*fib), 0) != BPF_FIB_LKUP_RET_SUCCESS ||
-	    (fib->ifindex != ctx->ingress_ifindex && !device_redirect(fib->ifindex)))
+	if (!fib_leads(ctx, fib))
 		return pmtu_return(h);
 	__builtin_memcpy(h->link, fib->dmac, ETH_ALEN);
 	__builtin_memcpy(h->link + ETH_ALEN, fib->smac, ETH_ALEN);
@@ -268,7 +260,7 @@ static __always_inline int inner_quote(struct xdp_md *ctx, const struct headers 
 static __always_inline int pmtu_write(struct xdp_md *ctx, const struct packet *pkt,
 				      struct headers *h, const struct router_word *word, bool ipv6)
 {
-	__u32 header = ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr), l3 = h->l3 & 31, sum;
+	__u32 header = ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr), l3 = h->l3 & 31;
 	struct icmp_header *icmp;
 	void *ip, *end;
 
@@ -290,9 +282,7 @@ static __always_inline int pmtu_write(struct xdp_md *ctx, const struct packet *p
 		((struct iphdr *)ip)->saddr = pkt->dst.word[3];
 		((struct iphdr *)ip)->daddr = pkt->src.word[3];
 	}
-	*icmp = h->says;
-	sum = ip_write(ip, ipv6, ipv6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP, end - (void *)icmp);
-	icmp->checksum = ~csum_fold(csum_to_end(sum, icmp, end, sizeof(*icmp) + QUOTE_MAX_IPV6));
+	icmp_finish(ip, icmp, end, &h->says, ipv6);
 	return 0;
 }
 

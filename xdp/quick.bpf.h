@@ -24,18 +24,14 @@ struct quick {			/* what was chosen for it */
 /* The packet as its headers say, once more at every call. */
 static __always_inline struct packet quick_read(void *data, __u32 bytes, bool ipv6)
 {
-	struct packet pkt = { .eth = data, .ip4 = data + ETH_HLEN, .ipv6 = ipv6, .bytes = bytes };
+	struct packet pkt = { .eth = data, .bytes = bytes };
+	void *ip = data + ETH_HLEN;
 
-	pkt.tcp = data + ETH_HLEN + (ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
-	if (ipv6) {
-		addr_set_ipv6(&pkt.src, &pkt.ip6->saddr);
-		addr_set_ipv6(&pkt.dst, &pkt.ip6->daddr);
-		pkt.protocol = pkt.ip6->nexthdr;
-	} else {
-		addr_set_ipv4(&pkt.src, pkt.ip4->saddr);
-		addr_set_ipv4(&pkt.dst, pkt.ip4->daddr);
-		pkt.protocol = pkt.ip4->protocol;
-	}
+	if (ipv6)
+		packet_set_ipv6(&pkt, ip);
+	else
+		packet_set_ipv4(&pkt, ip);
+	pkt.tcp = ip + (ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
 	pkt.is_tcp = pkt.protocol == IPPROTO_TCP;
 	pkt.ports = *(__u32 *)pkt.tcp;
 	pkt.tcp_flags = pkt.is_tcp ? tcp_flags(pkt.tcp) : 0;
@@ -269,14 +265,16 @@ static __always_inline int quick_balance(struct xdp_md *ctx, const struct lb_set
 	return quick_tunnel(ctx, quick.service, quick.id, quick.hash);
 }
 
-/* Returns the XDP action, or LB_UNCOMMON. */
+/* Returns the XDP action, LB_UNCOMMON, or LB_CAPTURE. */
 static __always_inline int packet_quick(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct lb_settings *set = settings();
 	struct packet pkt;
 
-	if (!set || capture_word(set) || data + ETH_HLEN > end)
+	if (__builtin_expect(capture_word(set) != 0, 0))
+		return LB_CAPTURE;
+	if (!set || data + ETH_HLEN > end)
 		return LB_UNCOMMON;
 	if (eth_protocol(data) == bpf_htons(ETH_P_IP))
 		return quick_balance(ctx, set, data, end, false);

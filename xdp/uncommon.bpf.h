@@ -32,11 +32,7 @@ static __always_inline int reply_way(struct xdp_md *ctx, const struct packet *pk
 	}
 	reply_route_question(pkt, ctx->ingress_ifindex, backend, fib);
 	fib->tot_len = packet_length(pkt);
-	if (bpf_fib_lookup(ctx, fib, sizeof(*fib), 0) != BPF_FIB_LKUP_RET_SUCCESS)
-		return LB_PASS_REPLY_SLOW;
-	if (fib->ifindex != ctx->ingress_ifindex && !device_redirect(fib->ifindex))
-		return LB_PASS_REPLY_SLOW;
-	return LB_GO_ON;
+	return fib_leads(ctx, fib) ? LB_GO_ON : LB_PASS_REPLY_SLOW;
 }
 
 static __always_inline int reply_link_write(const struct xdp_md *ctx, struct packet *pkt,
@@ -117,7 +113,8 @@ static __always_inline int echo_answer(struct xdp_md *ctx, const struct lb_setti
 	if (!vip || h->fragment != WHOLE)
 		return LB_PASS_PROTOCOL; /* the rest of a fragmented one cannot be known */
 	LB_TRY(headers_check(pkt, h));
-	if (!(vip->used & LB_ENTRY_UP) || !answer_is_due(pkt))
+	if (!(vip->used & LB_ENTRY_UP) ||
+	    !answer_is_due(&pkt->src, pkt->ipv6, pkt->eth->h_dest[0]))
 		return LB_DROP_ECHO;
 	echo_turn(pkt, h);
 	if (headers_store(ctx, pkt, h) || link_store(ctx, h))

@@ -77,6 +77,17 @@ static void decap_open(void)
 	settings_set(0);
 }
 
+/* The packet that is wrapped, to the vip as the trial's kind says. */
+static void inner_build(const struct trial *trial, const struct spec *words,
+			struct frame *ret_inner)
+{
+	struct spec spec;
+
+	decap_open();
+	spec_complete(words, trial, VIP, &spec);
+	frame_build(&spec, ret_inner);
+}
+
 static uint64_t exit_count(uint32_t exit)
 {
 	int cpus = libbpf_num_possible_cpus();
@@ -143,12 +154,9 @@ static void test_row(void **state)
 	const struct trial *trial = *state;
 	const struct row *row = trial->row;
 	struct frame inner, in, out;
-	struct spec spec;
 
-	decap_open();
+	inner_build(trial, &row->spec, &inner);
 	settings_set(0);
-	spec_complete(&row->spec, trial, VIP, &spec);
-	frame_build(&spec, &inner);
 	for (int i = 0; i < WAYS; i++) {
 		outer_build(&ways[i], &inner, 7, &in);
 		decap_run(&in, ways[i].gue ? DECAP_PASS_GUE : DECAP_PASS_IPIP, &out);
@@ -289,11 +297,8 @@ static void test_odd(void **state)
 	const struct odd_row *row = trial->row;
 	const struct spec words = { .dport = 80, .payload = 10 };
 	struct frame inner, in;
-	struct spec spec;
 
-	decap_open();
-	spec_complete(&words, trial, VIP, &spec);
-	frame_build(&spec, &inner);
+	inner_build(trial, &words, &inner);
 	for (int i = 0; i < WAYS; i++) {
 		if (!odd_applies(row, &ways[i]))
 			continue;
@@ -309,11 +314,8 @@ static void test_inner_lengths(void **state)
 	const struct trial *trial = *state;
 	const struct spec words = { .dport = 80, .payload = 10, .padding = 40 };
 	struct frame inner, in;
-	struct spec spec;
 
-	decap_open();
-	spec_complete(&words, trial, VIP, &spec);
-	frame_build(&spec, &inner);
+	inner_build(trial, &words, &inner);
 	for (int i = 0; i < WAYS; i++) {
 		outer_build(&ways[i], &inner, 7, &in);
 		in.bytes[14 + outer_size(&ways[i]) + (trial->ipv6 ? 5 : 3)]++;
@@ -327,11 +329,8 @@ static void test_cut_short(void **state)
 	const struct trial *trial = *state;
 	const struct spec words = { .dport = 80, .payload = 10 };
 	struct frame inner, in, out;
-	struct spec spec;
 
-	decap_open();
-	spec_complete(&words, trial, VIP, &spec);
-	frame_build(&spec, &inner);
+	inner_build(trial, &words, &inner);
 	for (int i = 0; i < WAYS; i++) {
 		size_t header = 14 + (ways[i].ipv6 ? 40 : 20);
 
@@ -347,11 +346,8 @@ static void test_outer_fragments(void **state)
 	const struct trial *trial = *state;
 	const struct spec words = { .dport = 80, .payload = 10 };
 	struct frame inner, in;
-	struct spec spec;
 
-	decap_open();
-	spec_complete(&words, trial, VIP, &spec);
-	frame_build(&spec, &inner);
+	inner_build(trial, &words, &inner);
 	outer_build(&ways[0], &inner, 7, &in);
 	in.bytes[14 + 6] = 0x20; /* more follow */
 	odd_run(&in, DECAP_PASS_FRAGMENT);
@@ -376,12 +372,9 @@ static void test_sources(void **state)
 	const struct spec words = { .dport = 80, .payload = 10 };
 	struct frame inner, in, out;
 	union lb_addr addr;
-	struct spec spec;
 
-	decap_open();
+	inner_build(trial, &words, &inner);
 	settings_set(DECAP_CHECK_SOURCE);
-	spec_complete(&words, trial, VIP, &spec);
-	frame_build(&spec, &inner);
 	for (int i = 0; i < WAYS; i++) {
 		size_t at = 14 + (ways[i].ipv6 ? 8 : 12);
 
@@ -406,11 +399,8 @@ static void test_an_outer_length_below_its_header(void **state)
 	const struct trial *trial = *state;
 	const struct spec words = { .dport = 80, .payload = 10 };
 	struct frame inner, in;
-	struct spec spec;
 
-	decap_open();
-	spec_complete(&words, trial, VIP, &spec);
-	frame_build(&spec, &inner);
+	inner_build(trial, &words, &inner);
 	for (int i = 0; i < WAYS; i++) {
 		if (ways[i].ipv6)
 			continue;
