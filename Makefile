@@ -22,9 +22,10 @@ LIBS	 := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lpcap
 BPFFLAGS := -std=gnu11 -O2 -g -mcpu=v3 -Wall -Wextra -Wno-unused-parameter -Werror --target=bpf \
 	    -I/usr/include/$(shell uname -m)-linux-gnu -Ixdp -I. $(BPFEXTRA)
 
-SKELS	 := $(patsubst xdp/%.bpf.c,$(BUILD)/%.skel.h,$(wildcard xdp/*.bpf.c))
+SKELS	 := $(patsubst %.bpf.c,$(BUILD)/%.skel.h,$(notdir $(wildcard xdp/*.bpf.c policy/*.bpf.c)))
 
-COMMON	 := $(wildcard config/*.c lb/model/*.c lb/kernel/*.c lb/watch/*.c)
+COMMON	 := $(wildcard config/*.c lb/model/*.c lb/kernel/*.c lb/watch/*.c) \
+	    $(filter-out %.bpf.c,$(wildcard policy/*.c))
 LBD	 := $(wildcard lb/*.c lb/api/*.c)
 LBCTL	 := $(wildcard lb/ctl/*.c)
 object	  = $(1:%.c=$(BUILD)/obj/%.o)
@@ -45,11 +46,14 @@ $(BUILD)/obj/%.o: %.c | $(SKELS)
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/xdp/%.bpf.o: xdp/%.bpf.c
+$(BUILD)/%.bpf.o: %.bpf.c
 	@mkdir -p $(@D)
 	$(call say,BPF)$(CLANG) $(BPFFLAGS) -MMD -MP -MF $@.d -MT $@ -c -o $@ $<
 
 $(BUILD)/%.skel.h: $(BUILD)/xdp/%.bpf.o
+	$(call say,SKEL)$(BPFTOOL) gen skeleton $< name $*_bpf > $@.new && mv $@.new $@
+
+$(BUILD)/%.skel.h: $(BUILD)/policy/%.bpf.o
 	$(call say,SKEL)$(BPFTOOL) gen skeleton $< name $*_bpf > $@.new && mv $@.new $@
 
 .SECONDARY:
@@ -116,10 +120,6 @@ BENCH_S	 := $(patsubst bench/%.bpf.c,$(BUILD)/bench/%.skel.h,$(wildcard bench/*.
 	    $(BUILD)/bench/lb_lru.skel.h
 
 $(BENCH_O): | $(BENCH_S)
-
-$(BUILD)/bench/%.bpf.o: bench/%.bpf.c
-	@mkdir -p $(@D)
-	$(call say,BPF)$(CLANG) $(BPFFLAGS) -MMD -MP -MF $@.d -MT $@ -c -o $@ $<
 
 # lb itself, with another way to keep its records.
 $(BUILD)/bench/lb_lru.bpf.o: xdp/lb.bpf.c bench/lb_lru.bpf.h

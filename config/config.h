@@ -65,6 +65,8 @@ struct config_backend {
 	bool backup;
 	uint64_t drain_ms, slow_start_ms;
 	struct config_check check;
+	char *container, *label;	/* where its address comes from instead; NULL: not */
+	char *network;			/* of that container; NULL: the only one it has */
 	bool has_mac;		/* mac and interface name the next hop instead of looking it up */
 	unsigned char mac[6];
 	char *interface;	/* NULL: looked up */
@@ -94,6 +96,98 @@ struct config_service {
 	int line;
 };
 
+/* ---- policy ---------------------------------------------------------------------------------- */
+
+#define CONFIG_GROUPS_MAX	256
+#define CONFIG_RULES_MAX	2048
+#define CONFIG_SOCKETS_MAX	256	/* entries of policy.sockets */
+#define CONFIG_POLICY_TCP_MAX	64	/* entries of policy.tcp */
+
+enum config_group_kind {
+	CONFIG_GROUP_CONTAINER,	/* pattern of its name; "*" matches anything but "/" */
+	CONFIG_GROUP_LABEL,	/* "key=value", or "key" for any value */
+	CONFIG_GROUP_CGROUP,	/* pattern of a path below the root; what is below it belongs too */
+	CONFIG_GROUP_NETNS,	/* a name under /run/netns, a path, or "container:NAME" */
+	CONFIG_GROUP_CIDR,	/* addresses: a party to rules, and nothing is enforced on it */
+};
+
+struct config_group {
+	char *name;
+	enum config_group_kind kind;
+	char *pattern;			/* NULL for CIDR */
+	struct prefix *cidr;
+	size_t cidr_count;
+	int line;
+};
+
+enum config_party_kind { CONFIG_ANY, CONFIG_GROUP, CONFIG_CIDR, CONFIG_SERVICE };
+
+struct config_party {
+	enum config_party_kind kind;
+	size_t index;			/* of the group or service */
+	struct prefix cidr;
+};
+
+enum config_action { CONFIG_ALLOW, CONFIG_DENY, CONFIG_REJECT };
+
+#define CONFIG_PROTOCOL_ANY	(-1)
+
+struct config_rule {
+	struct config_party from, to;
+	int protocol;			/* IPPROTO_*, "icmp" is IPPROTO_ICMP and stands for both
+					 * families; or CONFIG_PROTOCOL_ANY */
+	struct config_ports *ports;	/* of the responder; count 0: any */
+	size_t port_count;
+	enum config_action action;
+	bool audit;			/* passes, and is told; also where the policy's mode is audit */
+	char *file;			/* in which it stands */
+	int line;
+};
+
+/* Of config_sockets.deny: the order of POLICY_SOCKET_* in policy/policy_abi.h. */
+enum config_socket {
+	CONFIG_SOCKET_RAW, CONFIG_SOCKET_PACKET, CONFIG_SOCKET_PING, CONFIG_SOCKET_MPTCP,
+	CONFIG_SOCKET_SCTP, CONFIG_SOCKET_TCP, CONFIG_SOCKET_UDP, CONFIG_SOCKET_IPV4,
+	CONFIG_SOCKET_IPV6, CONFIG_SOCKET_OTHER,
+};
+
+struct config_bind {			/* "8080", "8080-8089", "ADDRESS", "ADDRESS:PORTS", "[V6]:PORTS" */
+	struct prefix address;		/* length 0: any */
+	uint16_t first, last;		/* 0 to 65535: any port */
+};
+
+struct config_sockets {
+	size_t group;
+	uint32_t deny;			/* bits 1 << enum config_socket */
+	struct config_bind *binds;	/* count 0: any bind is allowed */
+	size_t bind_count;
+	bool audit;
+	char *file;
+	int line;
+};
+
+struct config_policy_tcp {
+	size_t group;
+	char *congestion;		/* NULL: as the system has it; "adaptive" */
+	uint32_t initial_window;	/* segments; 0: as the system has it */
+	uint32_t min_rto_us;		/* 0: as the system has it */
+	uint64_t pacing;		/* bits a second; 0: none */
+	int line;
+};
+
+struct config_policy {
+	bool audit;			/* mode = "audit" */
+	bool deny;			/* default = "deny" */
+	struct config_group *groups;
+	size_t group_count;
+	struct config_rule *rules;
+	size_t rule_count;
+	struct config_sockets *sockets;
+	size_t socket_count;
+	struct config_policy_tcp *tcp;
+	size_t tcp_count;
+};
+
 struct config {
 	char *file;		/* as it was given */
 	bool includes;		/* it has an @include: other files are part of it */
@@ -101,6 +195,8 @@ struct config {
 	size_t interface_count;
 	struct config_service *services;
 	size_t service_count;
+	struct config_policy *policy;	/* NULL: none */
+	char *runtime_socket;	/* of the containers' API; never NULL */
 	char *api_socket;	/* NULL: not in the file */
 	char *api_http;		/* "ADDRESS:PORT"; NULL: none */
 	char *tuning_pin;	/* NULL: not in the file */
