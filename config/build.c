@@ -2,81 +2,15 @@
 /* Takes the values of a vetted file into struct config: for each key the backend's own, else the
  * service's, else that of defaults, else the built-in one, and inside of check likewise key by
  * key. Called by load.c, also for a file with refused values, so that check.c can go on: what was
- * refused is replaced by the built-in value or left out. */
+ * refused is replaced by the built-in value or left out. policy is build_policy.c's. */
 #include <string.h>
 
+#include "config/chain.h"
 #include "config/load.h"
 #include "config/mem.h"
 #include "config/schema.h"
 #include "config/service.h"
 #include "config/value.h"
-
-/* The groups that may say a key, the nearest first. */
-struct chain {
-	unsigned int in;	/* place of the nearest */
-	const config_setting_t *group[3];
-	size_t count;
-};
-
-static void chain_push(struct chain *chain, const config_setting_t *group)
-{
-	if (group && config_setting_is_group(group))
-		chain->group[chain->count++] = group;
-}
-
-static const config_setting_t *chain_find(const struct chain *chain, const char *name)
-{
-	for (size_t i = 0; i < chain->count; i++) {
-		const config_setting_t *setting;
-
-		setting = config_setting_get_member(chain->group[i], name);
-		if (setting)
-			return setting;
-	}
-	return NULL;
-}
-
-/* The groups of this name in the groups of the chain: they merge key by key. */
-static struct chain chain_into(const struct chain *chain, const char *name, unsigned int in)
-{
-	struct chain inner = { .in = in };
-
-	for (size_t i = 0; i < chain->count; i++)
-		chain_push(&inner, config_setting_get_member(chain->group[i], name));
-	return inner;
-}
-
-static struct value chain_value(const struct chain *chain, const char *name)
-{
-	const struct schema_key *key = schema_find(chain->in, name);
-	const config_setting_t *setting = chain_find(chain, name);
-	struct value value;
-
-	if (setting && value_read(key, setting, &value))
-		return value;
-	return value_fallback(key);
-}
-
-static int64_t chain_number(const struct chain *chain, const char *name)
-{
-	return chain_value(chain, name).number;
-}
-
-/* NULL where nobody says it and nothing is built in. */
-static char *chain_text(const struct chain *chain, const char *name)
-{
-	struct value value = chain_value(chain, name);
-
-	return value.text ? mem_text(value.text) : NULL;
-}
-
-/* Never NULL: a service without a good name is refused, but may have more to tell. */
-static char *chain_name(const struct chain *chain)
-{
-	char *name = chain_text(chain, "name");
-
-	return name ? name : mem_text(CONFIG_NO_NAME);
-}
 
 static void build_check(const struct chain *chain, enum config_protocol protocol,
 			struct config_check *check)
@@ -123,6 +57,19 @@ static void build_addresses(const struct chain *chain, struct config_backend *ba
 		build_address(key, load_element(setting, (size_t)i), backend);
 }
 
+/* A backend's own container is not joined by the address that defaults have for others. */
+static void build_source(const struct chain *chain, struct config_backend *backend)
+{
+	struct chain source = { .in = chain->in };
+
+	chain_push(&source, chain_source(chain));
+	build_addresses(&source, backend);
+	backend->container = chain_text(&source, "container");
+	backend->label = chain_text(&source, "label");
+	if (backend_is_found(backend))
+		backend->network = chain_text(chain, "network");
+}
+
 static void build_backend(const struct load *load, const struct chain *of_service,
 			  const struct config_service *service, const config_setting_t *setting,
 			  struct config_backend *backend)
@@ -137,7 +84,7 @@ static void build_backend(const struct load *load, const struct chain *of_servic
 		chain_push(&chain, of_service->group[i]);
 
 	backend->name = chain_name(&own);
-	build_addresses(&chain, backend);
+	build_source(&chain, backend);
 	backend->port = (uint16_t)chain_number(&chain, "port");
 	backend->forward = (enum config_forward)chain_number(&chain, "forward");
 	backend->weight = (uint32_t)chain_number(&chain, "weight");
@@ -153,24 +100,9 @@ static void build_backend(const struct load *load, const struct chain *of_servic
 	backend->line = load_line(load, setting);
 }
 
-/* An array's good elements, read under the key; *ret_count says how many. */
-static struct value *read_array(const struct schema_key *key, const config_setting_t *setting,
-				size_t *ret_count)
-{
-	size_t length = setting && config_setting_is_array(setting) ?
-			(size_t)config_setting_length(setting) : 0;
-	struct value *values = mem_array(length, sizeof(*values));
-
-	*ret_count = 0;
-	for (size_t i = 0; i < length; i++)
-		if (value_read(key, load_element(setting, i), &values[*ret_count]))
-			++*ret_count;
-	return values;
-}
-
 static void build_vips(const config_setting_t *setting, struct config_service *service)
 {
-	struct value *values = read_array(schema_find(IN_SERVICE, "vips"), setting,
+	struct value *values = value_read_array(schema_find(IN_SERVICE, "vips"), setting,
 					  &service->vip_count);
 
 	service->vips = mem_array(service->vip_count, sizeof(*service->vips));
@@ -182,7 +114,7 @@ static void build_vips(const config_setting_t *setting, struct config_service *s
 static void build_ports(const struct load *load, const config_setting_t *setting,
 			struct config_service *service)
 {
-	struct value *values = read_array(schema_find(IN_SERVICE, "ports"), setting,
+	struct value *values = value_read_array(schema_find(IN_SERVICE, "ports"), setting,
 					  &service->port_count);
 	size_t count = service->port_count;
 
@@ -278,6 +210,10 @@ static void build_daemon(const config_setting_t *root, struct config *config)
 {
 	struct chain api = { .in = IN_API };
 	struct chain tuning = { .in = IN_TUNING };
+	struct chain containers = { .in = IN_CONTAINERS };
+
+	chain_push(&containers, config_setting_get_member(root, "containers"));
+	config->runtime_socket = chain_text(&containers, "socket");
 
 	chain_push(&api, config_setting_get_member(root, "api"));
 	config->api_socket = chain_text(&api, "socket");

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "config/addr.h"
+#include "config/chain.h"
 #include "config/duplicates.h"
 #include "config/load.h"
 #include "config/schema.h"
@@ -80,10 +81,10 @@ static void check_backend_addresses(const struct subject *subject, size_t index)
 	const config_setting_t *place = backend_key(subject, index, "address");
 	char text[ADDR_TEXT_MAX];
 
-	if (!backend->has_address[0] && !backend->has_address[1] &&
+	if (!backend_may_have(backend, 0) && !backend_may_have(backend, 1) &&
 	    !flawed(subject, FLAW_BACKENDS))
-		load_report(subject->load, place, "backend \"%s\" in service \"%s\" has no address",
-			    backend->name, subject->service->name);
+		load_report(subject->load, place, "backend \"%s\" in service \"%s\" has no "
+			    "address, container or label", backend->name, subject->service->name);
 	for (int family = 0; family < 2; family++) {
 		const char *fault = backend->has_address[family] ?
 				    address_fault(&backend->address[family]) : NULL;
@@ -94,6 +95,39 @@ static void check_backend_addresses(const struct subject *subject, size_t index)
 				    addr_format(&backend->address[family], text), backend->name,
 				    subject->service->name, fault);
 	}
+}
+
+/* The group that says where a backend is says it in one way. */
+static void check_backend_source(const struct subject *subject, size_t index)
+{
+	const struct load *load = subject->load;
+	const struct config_backend *backend = &subject->service->backends[index];
+	const config_setting_t *own = load_backend(load, subject->index, index);
+	const config_setting_t *network = config_setting_get_member(own, "network");
+	struct chain chain = { .in = IN_BACKEND };
+	const config_setting_t *source;
+	const char *first = NULL;
+
+	chain_push(&chain, own);
+	chain_push(&chain, load_service(load, subject->index));
+	chain_push(&chain, config_lookup(&load->tree, "defaults"));
+	source = chain_source(&chain);
+	for (size_t i = 0; source && i < CHAIN_SOURCES; i++) {
+		const config_setting_t *member = config_setting_get_member(source,
+									   chain_sources[i]);
+
+		if (member && first)
+			load_report(load, member, "backend \"%s\" in service \"%s\" has %s and %s: "
+				    "only one of address, container and label can say where it is",
+				    backend->name, subject->service->name, first,
+				    chain_sources[i]);
+		else if (member)
+			first = chain_sources[i];
+	}
+	if (network && !backend_is_found(backend) && !flawed(subject, FLAW_BACKENDS))
+		load_report(load, network, "network of backend \"%s\" in service \"%s\" needs a "
+			    "container or label that has it", backend->name,
+			    subject->service->name);
 }
 
 static int compare_vips(size_t a, size_t b, const void *context)
@@ -169,6 +203,49 @@ static void report_identity(size_t first, size_t again, const void *context)
 		    addr_format(&backends[again].address[subject->family], text));
 }
 
+static int compare_texts(const char *a, const char *b)
+{
+	return strcmp(a ? a : "", b ? b : "");
+}
+
+/* The same for those whose addresses are not known yet: one container in one network has one
+ * address. Who has an address of its own equals nobody. */
+static int compare_found(size_t a_index, size_t b_index, const void *context)
+{
+	const struct subject *subject = context;
+	const struct config_backend *a = &subject->service->backends[a_index];
+	const struct config_backend *b = &subject->service->backends[b_index];
+	int order = backend_is_found(a) - backend_is_found(b);
+
+	if (order || !backend_is_found(a))
+		return order ? order : (a_index > b_index) - (a_index < b_index);
+	order = compare_texts(a->container, b->container);
+	if (!order)
+		order = compare_texts(a->label, b->label);
+	if (!order)
+		order = compare_texts(a->network, b->network);
+	if (!order)
+		order = a->port - b->port;
+	if (!order)
+		order = (int)a->forward - (int)b->forward;
+	return order;
+}
+
+static void report_found(size_t first, size_t again, const void *context)
+{
+	const struct subject *subject = context;
+	const struct config_backend *backends = subject->service->backends;
+	const char *key = backends[again].container ? "container" : "label";
+	const config_setting_t *place = backend_key(subject, again, key);
+	char where[LOAD_WHERE_MAX];
+
+	load_report(subject->load, place, "backend \"%s\" in service \"%s\" is the same as backend "
+		    "\"%s\" (%s): %s \"%s\", port and forward are equal",
+		    backends[again].name, subject->service->name, backends[first].name,
+		    load_where(subject->load, backend_key(subject, first, key), place, where), key,
+		    backends[again].container ? backends[again].container : backends[again].label);
+}
+
 static void check_duplicates(const struct subject *subject)
 {
 	struct subject one = *subject;
@@ -185,6 +262,8 @@ static void check_duplicates(const struct subject *subject)
 	for (one.family = 0; one.family < 2; one.family++)
 		duplicates_find(&(struct duplicates){ service->backend_count, compare_identities,
 						      report_identity, &one });
+	duplicates_find(&(struct duplicates){ service->backend_count, compare_found, report_found,
+					      subject });
 }
 
 static void check_backend_families(const struct subject *subject, size_t index)
@@ -263,7 +342,7 @@ static void check_nat(const struct subject *subject)
 	for (size_t i = 0; i < service->backend_count; i++)
 		for (int family = 0; family < 2; family++)
 			nat[family] |= service->backends[i].forward == CONFIG_NAT &&
-				       service->backends[i].has_address[family];
+				       backend_may_have(&service->backends[i], family);
 	if ((nat[0] || nat[1]) && ports_level(&service->ports[0]) == PORTS_ANY)
 		load_report(load, load_ports(load, subject->index, 0),
 			    "service \"%s\" has any port, which nat cannot have: "
@@ -290,7 +369,7 @@ static bool has_outer_family(const struct config_service *service, int family)
 {
 	for (size_t i = 0; i < service->backend_count; i++)
 		if (forward_encapsulates(service->backends[i].forward) &&
-		    service->backends[i].has_address[family])
+		    backend_may_have(&service->backends[i], family))
 			return true;
 	return false;
 }
@@ -382,8 +461,10 @@ static void check_service(const struct load *load, size_t index)
 		subject.rows[family] = service_rows(service, family);
 	}
 	check_vips(&subject);
-	for (size_t i = 0; i < service->backend_count; i++)
+	for (size_t i = 0; i < service->backend_count; i++) {
 		check_backend_addresses(&subject, i);
+		check_backend_source(&subject, i);
+	}
 	check_duplicates(&subject);
 	check_families(&subject);
 	check_ports(&subject);

@@ -149,8 +149,8 @@ static bool check_limits(const struct load *load)
 		const struct config_service *service = &config->services[i];
 
 		for (size_t j = 0; j < service->backend_count; j++)
-			rows += service->backends[j].has_address[0] +
-				service->backends[j].has_address[1];
+			rows += backend_may_have(&service->backends[j], 0) +
+				backend_may_have(&service->backends[j], 1);
 		for (size_t j = 0; j < service->port_count; j++)
 			pairs += service->vip_count *
 				 (1u + service->ports[j].last - service->ports[j].first);

@@ -67,6 +67,8 @@ struct config_backend {
 	struct config_check check;
 	char *container, *label;	/* where its address comes from instead; NULL: not */
 	char *network;			/* of that container; NULL: the only one it has */
+	char *trouble;			/* why it has no address now; NULL: it has, or is not
+					 * resolved (lb/model/resolve.h). Never from a file */
 	bool has_mac;		/* mac and interface name the next hop instead of looking it up */
 	unsigned char mac[6];
 	char *interface;	/* NULL: looked up */
@@ -102,6 +104,9 @@ struct config_service {
 #define CONFIG_RULES_MAX	2048
 #define CONFIG_SOCKETS_MAX	256	/* entries of policy.sockets */
 #define CONFIG_POLICY_TCP_MAX	64	/* entries of policy.tcp */
+#define CONFIG_BINDS_MAX	32	/* of an entry of policy.sockets */
+#define CONFIG_NETNS_CONTAINER	"container:"	/* before a container's name: its namespace */
+#define CONFIG_PARTY_SERVICE	"service:"	/* before a service's name: a party to rules */
 
 enum config_group_kind {
 	CONFIG_GROUP_CONTAINER,	/* pattern of its name; "*" matches anything but "/" */
@@ -139,7 +144,8 @@ struct config_rule {
 	struct config_ports *ports;	/* of the responder; count 0: any */
 	size_t port_count;
 	enum config_action action;
-	bool audit;			/* passes, and is told; also where the policy's mode is audit */
+	bool audit;			/* passes, and is told; from the policy's mode where it says
+					 * none of its own */
 	char *file;			/* in which it stands */
 	int line;
 };
@@ -151,8 +157,9 @@ enum config_socket {
 	CONFIG_SOCKET_IPV6, CONFIG_SOCKET_OTHER,
 };
 
-struct config_bind {			/* "8080", "8080-8089", "ADDRESS", "ADDRESS:PORTS", "[V6]:PORTS" */
-	struct prefix address;		/* length 0: any */
+/* "8080", "8080-8089", "ADDRESS", "ADDRESS:PORTS" or "[ADDRESS]:PORTS". */
+struct config_bind {
+	struct prefix address;		/* length 0: any; a prefix may stand for ADDRESS */
 	uint16_t first, last;		/* 0 to 65535: any port */
 };
 

@@ -137,7 +137,7 @@ static void report_parse_error(const struct load *load)
 
 static int parse(struct load *load, const char *text)
 {
-	const config_setting_t *services;
+	const config_setting_t *root, *services, *policy;
 
 	if (load->scan.include_dir)
 		config_set_include_dir(&load->tree, load->scan.include_dir);
@@ -145,12 +145,16 @@ static int parse(struct load *load, const char *text)
 		report_parse_error(load);
 		return -EINVAL;
 	}
-	services = config_setting_get_member(config_root_setting(&load->tree), "services");
+	root = config_root_setting(&load->tree);
+	services = config_setting_get_member(root, "services");
+	policy = config_setting_get_member(root, "policy");
 	if (services && config_setting_is_list(services)) {
 		load->services = services;
 		load->flaws = mem_array((size_t)config_setting_length(services),
 					sizeof(*load->flaws));
 	}
+	if (policy && config_setting_is_group(policy))
+		load->policy = policy;
 	return 0;
 }
 
@@ -162,8 +166,10 @@ static int load_steps(struct load *load, const char *text, const char *include_d
 		return -EINVAL;
 	load_vet(load);
 	load_build(load);
+	load_build_policy(load);
 	load_check(load);
 	load_check_between(load);
+	load_check_policy(load);
 	load->config->includes = load->scan.file_count > 1;
 	return load->diag->count == before ? 0 : -EINVAL;
 }
@@ -227,12 +233,41 @@ static void service_free(struct config_service *service)
 		free(backend->name);
 		free(backend->check.path);
 		free(backend->check.host);
+		free(backend->container);
+		free(backend->label);
+		free(backend->network);
 		free(backend->interface);
 	}
 	free(service->backends);
 	free(service->name);
 	free(service->vips);
 	free(service->ports);
+}
+
+static void policy_free(struct config_policy *policy)
+{
+	if (!policy)
+		return;
+	for (size_t i = 0; i < policy->group_count; i++) {
+		free(policy->groups[i].name);
+		free(policy->groups[i].pattern);
+		free(policy->groups[i].cidr);
+	}
+	for (size_t i = 0; i < policy->rule_count; i++) {
+		free(policy->rules[i].ports);
+		free(policy->rules[i].file);
+	}
+	for (size_t i = 0; i < policy->socket_count; i++) {
+		free(policy->sockets[i].binds);
+		free(policy->sockets[i].file);
+	}
+	for (size_t i = 0; i < policy->tcp_count; i++)
+		free(policy->tcp[i].congestion);
+	free(policy->groups);
+	free(policy->rules);
+	free(policy->sockets);
+	free(policy->tcp);
+	free(policy);
 }
 
 void config_free(struct config *config)
@@ -243,6 +278,8 @@ void config_free(struct config *config)
 		free(config->interfaces[i].name);
 	for (size_t i = 0; i < config->service_count; i++)
 		service_free(&config->services[i]);
+	policy_free(config->policy);
+	free(config->runtime_socket);
 	free(config->interfaces);
 	free(config->services);
 	free(config->file);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* "Did you mean": the known word nearest to a mistyped one. Called where vet.c refuses a key or
- * a word; a suggestion never changes what is refused. */
+ * a word and check_policy.c a name; a suggestion never changes what is refused. */
+#include "config/nearest.h"
+
 #include <string.h>
 
 #include "config/schema.h"
@@ -35,41 +37,38 @@ static unsigned int edit_distance(const char *a, const char *b)
 	return cost[a_len][b_len];
 }
 
-/* Takes `word` for the nearest so far if it is nearer to `typed`. Two edits, one in short words:
- * beyond that a suggestion is noise. */
-static void consider(const char *word, const char *typed, const char **nearest,
-		     unsigned int *distance)
+/* Two edits, one in short words: beyond that a suggestion is noise. */
+void nearest_consider(struct nearest *nearest, const char *word)
 {
-	size_t typed_len = strlen(typed);
+	size_t typed_len = strlen(nearest->typed);
 	unsigned int far = typed_len < 5 ? 1 : 2;
 	unsigned int edits;
 
 	if (typed_len > TYPED_MAX || strlen(word) > TYPED_MAX)
 		return;
-	edits = edit_distance(word, typed);
-	if (edits > far || edits >= *distance)
+	edits = edit_distance(word, nearest->typed);
+	if (edits > far || (nearest->word && edits >= nearest->edits))
 		return;
-	*nearest = word;
-	*distance = edits;
+	nearest->word = word;
+	nearest->edits = edits;
 }
 
 const char *schema_nearest_key(unsigned int in, const char *typed)
 {
-	unsigned int distance = TYPED_MAX;
-	const char *nearest = NULL;
+	struct nearest nearest = { .typed = typed };
 
 	for (size_t i = 0; i < schema_key_count; i++)
 		if (schema_keys[i].in & in)
-			consider(schema_keys[i].name, typed, &nearest, &distance);
-	return nearest;
+			nearest_consider(&nearest, schema_keys[i].name);
+	return nearest.word;
 }
 
 const char *schema_nearest_word(const struct schema_word *words, const char *typed)
 {
-	unsigned int distance = TYPED_MAX;
-	const char *nearest = NULL;
+	struct nearest nearest = { .typed = typed };
 
 	for (; words->word; words++)
-		consider(words->word, typed, &nearest, &distance);
-	return nearest;
+		if (!words->beyond)
+			nearest_consider(&nearest, words->word);
+	return nearest.word;
 }

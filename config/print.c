@@ -12,7 +12,8 @@ static const struct {
 	{ IN_FILE, "(file)" },	       { IN_INTERFACE, "interfaces" }, { IN_DEFAULTS, "defaults" },
 	{ IN_SERVICE, "services" },    { IN_BACKEND, "backends" },     { IN_CHECK, "check" },
 	{ IN_API, "api" },	       { IN_TUNING, "tuning" },
-	{ IN_CONTAINERS, "containers" },
+	{ IN_CONTAINERS, "containers" }, { IN_POLICY, "policy" },      { IN_GROUP, "groups" },
+	{ IN_RULE, "rules" },	       { IN_SOCKETS, "sockets" },      { IN_POLICY_TCP, "tcp" },
 };
 
 static void print_places(unsigned int in, FILE *to)

@@ -3,11 +3,10 @@
  * config.h. vet.c judges a file by it, build.c takes its fallbacks, schema_print() documents it. */
 #include "config/schema.h"
 
+#include <netinet/in.h>
 #include <string.h>
 
 #include "config/config.h"
-
-#define LATER true
 
 /* As texts, for a fallback is written as the file would write it. */
 #define TEXT_OF(number) #number
@@ -17,13 +16,15 @@
 #define HOURS(n)	((n) * INT64_C(3600000))
 #define SOCKET_PATH_MAX	107	/* sun_path without its NUL, unix(7) */
 #define PATH_BYTES_MAX	4095	/* PATH_MAX without its NUL */
+#define NETWORK_BYTES_MAX 255	/* of a runtime's network's name */
+#define CONGESTION_BYTES_MAX 15	/* TCP_CA_NAME_MAX without its NUL */
 #define MAX_SLOTS_MAX	268435456 /* 2 GB of slots */
 
 static const struct schema_word mode_words[] = {
 	{ .word = "auto" }, { .word = "native" }, { .word = "generic" }, { 0 },
 };
 static const struct schema_word protocol_words[] = {
-	{ .word = "tcp" }, { .word = "udp" }, { "quic", LATER }, { 0 },
+	{ .word = "tcp" }, { .word = "udp" }, { .word = "quic", .later = true }, { 0 },
 };
 static const struct schema_word forward_words[] = {
 	{ .word = "nat" }, { .word = "dsr" }, { .word = "ipip" }, { .word = "gue" }, { 0 },
@@ -45,7 +46,44 @@ static const struct schema_word state_words[] = {
 };
 static const struct schema_word check_words[] = {
 	{ .word = "none" }, { .word = "tcp" }, { .word = "http" },
-	{ "https", LATER }, { "dns", LATER }, { "exec", LATER }, { 0 },
+	{ .word = "https", .later = true },
+	{ .word = "dns", .later = true }, { .word = "exec", .later = true }, { 0 },
+};
+
+static const struct schema_word policy_mode_words[] = {
+	{ .word = "enforce" }, { .word = "audit" }, { 0 },
+};
+static const struct schema_word default_words[] = {
+	{ .word = "allow" }, { .word = "deny" }, { 0 },
+};
+static const struct schema_word action_words[] = {
+	{ .word = "allow" }, { .word = "deny" }, { .word = "reject" }, { 0 },
+};
+static const struct schema_word ip_protocol_words[] = {
+	{ .word = "any", .number = CONFIG_PROTOCOL_ANY },
+	{ .word = "tcp", .number = IPPROTO_TCP }, { .word = "udp", .number = IPPROTO_UDP },
+	{ .word = "icmp", .number = IPPROTO_ICMP }, { .word = "igmp", .number = IPPROTO_IGMP },
+	{ .word = "sctp", .number = IPPROTO_SCTP }, { .word = "dccp", .number = IPPROTO_DCCP },
+	{ .word = "udplite", .number = IPPROTO_UDPLITE },
+	{ .word = "ipip", .number = IPPROTO_IPIP }, { .word = "ipv6", .number = IPPROTO_IPV6 },
+	{ .word = "gre", .number = IPPROTO_GRE }, { .word = "esp", .number = IPPROTO_ESP },
+	{ .word = "ah", .number = IPPROTO_AH }, { .word = "ospf", .number = 89 },
+	{ .word = "pim", .number = IPPROTO_PIM }, { .word = "vrrp", .number = 112 },
+	{ .word = "l2tp", .number = 115 }, { 0 },
+};
+
+/* socket(2) asks cgroups about the IP families alone (inet_create() in the kernel's af_inet.c). */
+#define BEYOND(name, family) \
+	{ .word = name, .beyond = "no hook of a cgroup sees sockets of " family "; refuse socket(" \
+				  family ") in the container's seccomp profile" }
+
+static const struct schema_word socket_words[] = {
+	{ .word = "raw" }, { .word = "packet" }, { .word = "ping" }, { .word = "mptcp" },
+	{ .word = "sctp" }, { .word = "tcp" }, { .word = "udp" }, { .word = "ipv4" },
+	{ .word = "ipv6" }, { .word = "other" },
+	BEYOND("unix", "AF_UNIX"), BEYOND("netlink", "AF_NETLINK"), BEYOND("vsock", "AF_VSOCK"),
+	BEYOND("xdp", "AF_XDP"), BEYOND("alg", "AF_ALG"), BEYOND("can", "AF_CAN"),
+	BEYOND("tipc", "AF_TIPC"), BEYOND("bluetooth", "AF_BLUETOOTH"), { 0 },
 };
 
 #define OF_SERVICE (IN_DEFAULTS | IN_SERVICE)
@@ -65,7 +103,7 @@ const struct schema_key schema_keys[] = {
 	  .help = "the container runtime" },
 	{ IN_FILE, "api", SCHEMA_GROUP, .opens = IN_API, .help = "where the daemon listens" },
 	{ IN_FILE, "tuning", SCHEMA_GROUP, .opens = IN_TUNING, .help = "places and sizes" },
-	{ IN_FILE, "policy", SCHEMA_UNREAD, .later = true,
+	{ IN_FILE, "policy", SCHEMA_GROUP, .opens = IN_POLICY,
 	  .help = "which container may talk to whom" },
 	{ IN_FILE, "flows", SCHEMA_UNREAD, .later = true, .help = "who talked to whom" },
 	{ IN_FILE, "anomaly", SCHEMA_UNREAD, .later = true, .help = "what is out of the ordinary" },
@@ -135,11 +173,11 @@ const struct schema_key schema_keys[] = {
 	{ OF_BACKEND, "mac", SCHEMA_MAC, .help = "next hop's MAC instead of looking it up" },
 	{ OF_BACKEND, "interface", SCHEMA_IFNAME,
 	  .help = "next hop's interface instead of looking it up" },
-	{ OF_BACKEND, "container", SCHEMA_STRING, .later = true, .flaw = FLAW_BACKENDS,
-	  .help = "container to take the address from" },
-	{ OF_BACKEND, "label", SCHEMA_STRING, .later = true, .flaw = FLAW_BACKENDS,
-	  .help = "every container with the label" },
-	{ OF_BACKEND, "network", SCHEMA_STRING, .later = true, .flaw = FLAW_BACKENDS,
+	{ OF_BACKEND, "container", SCHEMA_CONTAINER, .flaw = FLAW_BACKENDS,
+	  .help = "container to take the addresses from, instead of `address`" },
+	{ OF_BACKEND, "label", SCHEMA_LABEL, .flaw = FLAW_BACKENDS,
+	  .help = "every container with the label, each as a backend of its own" },
+	{ OF_BACKEND, "network", SCHEMA_TOKEN, .max = NETWORK_BYTES_MAX, .flaw = FLAW_BACKENDS,
 	  .help = "which network of a container that has several" },
 
 	{ IN_CHECK, "type", SCHEMA_WORD, .words = check_words, .fallback = "tcp",
@@ -171,8 +209,61 @@ const struct schema_key schema_keys[] = {
 	  .fallback = AS_TEXT(CONFIG_MAX_SLOTS), .flaw = FLAW_RING,
 	  .help = "slots of all rings together" },
 	{ IN_CONTAINERS, "socket", SCHEMA_PATH, .max = SOCKET_PATH_MAX,
-	  .fallback = "/var/run/docker.sock", .later = true,
+	  .fallback = "/var/run/docker.sock",
 	  .help = "the runtime's API" },
+
+	{ IN_POLICY, "mode", SCHEMA_WORD, .words = policy_mode_words, .fallback = "enforce",
+	  .help = "audit: everything passes, and what would have been refused is told" },
+	{ IN_POLICY, "default", SCHEMA_WORD, .words = default_words, .fallback = "allow",
+	  .help = "for whoever is in a group, where no rule matches" },
+	{ IN_POLICY, "groups", SCHEMA_LIST, .opens = IN_GROUP, .flaw = FLAW_GROUPS,
+	  .help = "whom rules can be about" },
+	{ IN_POLICY, "rules", SCHEMA_LIST, .opens = IN_RULE,
+	  .help = "who may begin to talk to whom; the first that matches decides" },
+	{ IN_POLICY, "sockets", SCHEMA_LIST, .opens = IN_SOCKETS,
+	  .help = "which sockets a group may make and bind" },
+	{ IN_POLICY, "tcp", SCHEMA_LIST, .opens = IN_POLICY_TCP,
+	  .help = "how a group's TCP connections behave" },
+
+	{ IN_GROUP, "name", SCHEMA_NAME, .required = true, .flaw = FLAW_GROUPS,
+	  .help = "the group's name" },
+	{ IN_GROUP, "container", SCHEMA_CONTAINERS,
+	  .help = "containers by name; * is anything but /" },
+	{ IN_GROUP, "label", SCHEMA_LABEL, .help = "containers with the label" },
+	{ IN_GROUP, "cgroup", SCHEMA_CGROUP,
+	  .help = "cgroups and all below them; * is anything but /" },
+	{ IN_GROUP, "netns", SCHEMA_NETNS, .help = "a network namespace" },
+	{ IN_GROUP, "cidr", SCHEMA_PREFIX, SHAPE_ARRAY,
+	  .help = "addresses: others to talk to, on whom nothing is enforced" },
+
+	{ IN_RULE, "from", SCHEMA_INITIATOR, .fallback = "any", .help = "who begins" },
+	{ IN_RULE, "to", SCHEMA_RESPONDER, .fallback = "any", .help = "who is asked" },
+	{ IN_RULE, "protocol", SCHEMA_NUMBERED, .max = 255, .words = ip_protocol_words,
+	  .fallback = "any", .help = "the protocol on IP; icmp is that of both families" },
+	{ IN_RULE, "ports", SCHEMA_PORTS, SHAPE_ARRAY, .min = 1, .max = 65535,
+	  .help = "ports of who is asked, with tcp, udp and sctp; without it any" },
+	{ IN_RULE, "action", SCHEMA_WORD, .words = action_words, .required = true,
+	  .help = "deny gives EPERM, reject ECONNREFUSED" },
+	{ IN_RULE, "mode", SCHEMA_WORD, .words = policy_mode_words,
+	  .help = "of this rule; without it the policy's" },
+
+	{ IN_SOCKETS, "group", SCHEMA_NAME, .required = true, .help = "whose sockets" },
+	{ IN_SOCKETS, "deny", SCHEMA_WORD, SHAPE_ARRAY, .words = socket_words,
+	  .help = "what it may not make; other: what is left of the IP families" },
+	{ IN_SOCKETS, "bind", SCHEMA_BIND, SHAPE_ARRAY, .min = 1, .max = 65535,
+	  .help = "what it may bind to and nothing else; without it all" },
+	{ IN_SOCKETS, "mode", SCHEMA_WORD, .words = policy_mode_words,
+	  .help = "of this entry; without it the policy's" },
+
+	{ IN_POLICY_TCP, "group", SCHEMA_NAME, .required = true, .help = "whose connections" },
+	{ IN_POLICY_TCP, "congestion", SCHEMA_TOKEN, .max = CONGESTION_BYTES_MAX,
+	  .help = "congestion control as the kernel names it, or adaptive" },
+	{ IN_POLICY_TCP, "initial_window", SCHEMA_INTEGER, .min = 1, .max = 1000,
+	  .help = "segments that are sent before the first answer" },
+	{ IN_POLICY_TCP, "min_rto", SCHEMA_TIME, .min = 1, .max = 200,
+	  .help = "least time before something is sent again; 200ms is Linux's own" },
+	{ IN_POLICY_TCP, "pacing", SCHEMA_RATE, .min = 1000, .max = INT64_C(1000000000000),
+	  .help = "most of a connection" },
 };
 
 const size_t schema_key_count = sizeof(schema_keys) / sizeof(schema_keys[0]);

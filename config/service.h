@@ -33,6 +33,17 @@ static inline bool forward_encapsulates(enum config_forward forward)
 	return forward == CONFIG_IPIP || forward == CONFIG_GUE;
 }
 
+/* Its addresses are the runtime's to tell, and may be of either family. */
+static inline bool backend_is_found(const struct config_backend *backend)
+{
+	return backend->container || backend->label;
+}
+
+static inline bool backend_may_have(const struct config_backend *backend, int family)
+{
+	return backend->has_address[family] || backend_is_found(backend);
+}
+
 /* nat and dsr serve vips of the backend's own family, encapsulation any; but where it has two
  * addresses, each of them those of its own. */
 static inline bool backend_serves_both(const struct config_backend *backend)
@@ -43,7 +54,7 @@ static inline bool backend_serves_both(const struct config_backend *backend)
 
 static inline bool backend_serves(const struct config_backend *backend, int family)
 {
-	return backend->has_address[family] || backend_serves_both(backend);
+	return backend_may_have(backend, family) || backend_serves_both(backend);
 }
 
 static inline size_t service_rows(const struct config_service *service, int family)

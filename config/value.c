@@ -7,10 +7,12 @@
 #include <string.h>
 
 #include "config/config.h"
+#include "config/mem.h"
 #include "config/ring_size.h"
 #include "config/units.h"
 
 #define IFNAME_BYTES_MAX 15 /* IFNAMSIZ without its NUL */
+#define PATH_BYTES_MAX	4095 /* PATH_MAX without its NUL */
 
 #define DIGITS	"0123456789"
 #define LETTERS	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -53,13 +55,23 @@ static bool word_read(const struct schema_key *key, const char *text, struct val
 	return false;
 }
 
-static bool time_read(const struct schema_key *key, const char *text, struct value *value)
+/* Of a word that has a number of its own: that. */
+static bool numbered_read(const struct schema_key *key, const char *text, struct value *value)
 {
-	uint64_t milliseconds;
-
-	if (unit_parse(UNIT_TIME, text, &milliseconds) || milliseconds > INT64_MAX)
+	if (!word_read(key, text, value))
 		return false;
-	value->number = (int64_t)milliseconds;
+	value->number = key->words[value->number].number;
+	return true;
+}
+
+static bool quantity_read(const struct schema_key *key, enum unit_kind kind, const char *text,
+			  struct value *value)
+{
+	uint64_t quantity;
+
+	if (unit_parse(kind, text, &quantity) || quantity > INT64_MAX)
+		return false;
+	value->number = (int64_t)quantity;
 	return in_range(key, value->number);
 }
 
@@ -147,14 +159,93 @@ static bool prefix_read(const char *text, struct value *value)
 	return true;
 }
 
+/* What a runtime calls a container; `pattern` may hold "*". */
+static bool container_is_good(const char *text, bool pattern)
+{
+	return *text && is_printable(text) && !strpbrk(text, pattern ? "/" : "/*");
+}
+
+/* "KEY" or "KEY=VALUE". */
+static bool label_is_good(const char *text)
+{
+	return *text && *text != '=' && is_printable(text);
+}
+
+/* Steps of a path below the root: neither empty nor "." nor "..". */
+static bool cgroup_is_good(const char *text)
+{
+	if (!is_printable(text))
+		return false;
+	for (;; text++) {
+		size_t len = strcspn(text, "/");
+
+		if (!len || (len == 1 && text[0] == '.') || (len == 2 && !strncmp(text, "..", 2)))
+			return false;
+		text += len;
+		if (!*text)
+			return true;
+	}
+}
+
+/* A name as under /run/netns, an absolute path, or a container's name behind its word. */
+static bool netns_is_good(const char *text)
+{
+	size_t len = strlen(CONFIG_NETNS_CONTAINER);
+
+	if (!*text || strlen(text) > PATH_BYTES_MAX || !is_printable(text))
+		return false;
+	if (!strncmp(text, CONFIG_NETNS_CONTAINER, len))
+		return container_is_good(text + len, false);
+	return *text == '/' || (!strchr(text, '/') && strcmp(text, ".") && strcmp(text, ".."));
+}
+
+/* A group's name, "any", an address or a prefix; as a responder also a service. */
+static bool party_is_good(const char *text, bool responder)
+{
+	size_t len = strlen(CONFIG_PARTY_SERVICE);
+	struct prefix prefix;
+
+	if (responder && !strncmp(text, CONFIG_PARTY_SERVICE, len))
+		return name_is_good(text + len);
+	return name_is_good(text) || !prefix_parse(text, &prefix);
+}
+
+/* "8080", "8080-8089", "ADDRESS", "ADDRESS:PORTS" or "[ADDRESS]:PORTS"; prefixes too. */
+static bool bind_read(const struct schema_key *key, const char *text, struct value *value)
+{
+	char host[ADDR_TEXT_MAX + sizeof("/128")];
+	const char *colon = strrchr(text, ':');
+	bool brackets = *text == '[';
+	size_t len;
+
+	if (range_read(key, text, value))
+		return true; /* on any address: a prefix of no length */
+	value->number = 0;
+	value->last = 65535;
+	if (!brackets && prefix_read(text, value))
+		return true;
+	len = colon ? (size_t)(colon - text) : 0;
+	if (len < 3 || len - 2 * brackets >= sizeof(host) || (brackets && colon[-1] != ']'))
+		return false;
+	len -= 2 * brackets;
+	memcpy(host, text + brackets, len);
+	host[len] = '\0';
+	return !strchr(host, ':') == !brackets && prefix_read(host, value) &&
+	       range_read(key, colon + 1, value);
+}
+
 static bool text_read(const struct schema_key *key, const char *text, struct value *value)
 {
 	value->text = text;
 	switch (key->type) {
 	case SCHEMA_WORD:
 		return word_read(key, text, value);
+	case SCHEMA_NUMBERED:
+		return numbered_read(key, text, value);
 	case SCHEMA_TIME:
-		return time_read(key, text, value);
+		return quantity_read(key, UNIT_TIME, text, value);
+	case SCHEMA_RATE:
+		return quantity_read(key, UNIT_BITRATE, text, value);
 	case SCHEMA_RING:
 		return !strcmp(text, "auto");
 	case SCHEMA_NAME:
@@ -180,6 +271,22 @@ static bool text_read(const struct schema_key *key, const char *text, struct val
 		return !addr_parse(text, &value->addr);
 	case SCHEMA_PREFIX:
 		return prefix_read(text, value);
+	case SCHEMA_TOKEN:
+		return *text && is_printable(text) && strlen(text) <= (size_t)key->max;
+	case SCHEMA_CONTAINER:
+	case SCHEMA_CONTAINERS:
+		return container_is_good(text, key->type == SCHEMA_CONTAINERS);
+	case SCHEMA_LABEL:
+		return label_is_good(text);
+	case SCHEMA_CGROUP:
+		return cgroup_is_good(text);
+	case SCHEMA_NETNS:
+		return netns_is_good(text);
+	case SCHEMA_INITIATOR:
+	case SCHEMA_RESPONDER:
+		return party_is_good(text, key->type == SCHEMA_RESPONDER);
+	case SCHEMA_BIND:
+		return bind_read(key, text, value);
 	default:
 		return false;
 	}
@@ -190,7 +297,9 @@ static bool integer_read(const struct schema_key *key, int64_t number, struct va
 	value->number = value->last = number;
 	switch (key->type) {
 	case SCHEMA_INTEGER:
+	case SCHEMA_NUMBERED:
 	case SCHEMA_PORTS:
+	case SCHEMA_BIND:
 	case SCHEMA_STATUS:
 		return in_range(key, number);
 	case SCHEMA_RING:
@@ -239,13 +348,17 @@ struct value value_fallback(const struct schema_key *key)
 	return value;
 }
 
-bool value_equal(const struct schema_key *key, const struct value *a, const struct value *b)
+struct value *value_read_array(const struct schema_key *key, const config_setting_t *setting,
+			       size_t *ret_count)
 {
-	switch (key->type) {
-	case SCHEMA_STRING:
-	case SCHEMA_PATH:
-		return !strcmp(a->text, b->text);
-	default:
-		return a->number == b->number && a->last == b->last;
-	}
+	int length = setting && config_setting_is_array(setting) ?
+		     config_setting_length(setting) : 0;
+	struct value *values = mem_array((size_t)length, sizeof(*values));
+
+	*ret_count = 0;
+	for (int i = 0; i < length; i++)
+		if (value_read(key, config_setting_get_elem(setting, (unsigned int)i),
+			       &values[*ret_count]))
+			++*ret_count;
+	return values;
 }

@@ -13,7 +13,8 @@
 #include "config/schema.h"
 
 struct value {
-	int64_t number;		/* integers, booleans, times; a word's index; a range's first */
+	int64_t number;		/* integers, booleans, quantities; a word's index or, if it has
+				 * one, number; a range's first */
 	int64_t last;		/* of a range */
 	const char *text;	/* strings; lives as long as the setting */
 	struct addr addr;	/* of a prefix the first */
@@ -29,8 +30,9 @@ bool value_read(const struct schema_key *key, const config_setting_t *scalar,
 /* The key's fallback; all zero where it has none. */
 struct value value_fallback(const struct schema_key *key);
 
-/* Whether two values of the key ask for the same; "60s" and "1m" do. */
-bool value_equal(const struct schema_key *key, const struct value *a, const struct value *b);
+/* An array's good elements, the caller's; *ret_count says how many. What is no array has none. */
+struct value *value_read_array(const struct schema_key *key, const config_setting_t *setting,
+			       size_t *ret_count);
 
 /* "an integer from 0 to 65535": what the key wants, or what its elements are. */
 void value_print_wanted(const struct schema_key *key, FILE *to);

@@ -12,6 +12,18 @@
 
 static void vet_group(struct load *load, const config_setting_t *group, unsigned int in);
 
+/* A list is named by its plural: services, backends, interfaces. One that
+ * is named otherwise keeps its name: "in tcp 1 of policy". */
+static void print_singular(const char *list, const char *preposition, FILE *to)
+{
+	size_t len = strlen(list);
+
+	if (list[len - 1] == 's')
+		fprintf(to, " %s %.*s", preposition, (int)len - 1, list);
+	else
+		fprintf(to, " %s %s", preposition, list);
+}
+
 /* ` in backend "web-a"`, ` in check of service "web"`; nothing for the file itself. */
 static void print_object(const config_setting_t *group, const char *preposition, FILE *to)
 {
@@ -25,9 +37,7 @@ static void print_object(const config_setting_t *group, const char *preposition,
 		print_object(parent, "of", to);
 		return;
 	}
-	/* A list is named by its plural: services, backends, interfaces. */
-	fprintf(to, " %s %.*s", preposition, (int)strlen(config_setting_name(parent)) - 1,
-		config_setting_name(parent));
+	print_singular(config_setting_name(parent), preposition, to);
 	name = config_setting_get_member(group, "name");
 	if (name && config_setting_type(name) == CONFIG_TYPE_STRING) {
 		fputc(' ', to);
@@ -75,11 +85,16 @@ static void flaw(struct load *load, const config_setting_t *setting, unsigned in
 {
 	const config_setting_t *parent;
 
-	for (; (parent = config_setting_parent(setting)); setting = parent)
+	for (; (parent = config_setting_parent(setting)); setting = parent) {
 		if (parent == load->services) {
 			load->flaws[config_setting_index(setting)] |= bits;
 			return;
 		}
+		if (setting == load->policy) {
+			load->policy_flaws |= bits;
+			return;
+		}
+	}
 	/* Not of one service: defaults and tuning are every service's. */
 	for (int i = 0; load->services && i < config_setting_length(load->services); i++)
 		load->flaws[i] |= bits;
@@ -90,10 +105,10 @@ static void print_suggestion(const struct schema_key *key, const config_setting_
 	const char *text = config_setting_get_string(given);
 	int64_t number = config_setting_get_int64(given);
 
-	if (key->type == SCHEMA_WORD && text) {
+	if ((key->type == SCHEMA_WORD || key->type == SCHEMA_NUMBERED) && text) {
 		const char *near = schema_nearest_word(key->words, text);
 
-		if (near)
+		if (near && strcmp(near, text) != 0)
 			fprintf(to, "; did you mean \"%s\"?", near);
 	} else if (key->type == SCHEMA_RING && number >= key->min && number <= key->max) {
 		fprintf(to, "; the next prime is %u", ring_size_next_prime((uint32_t)number));
@@ -118,7 +133,6 @@ static void refuse(struct load *load, const struct schema_key *key, const config
 static void refuse_later(struct load *load, const struct schema_key *key,
 			 const config_setting_t *given, const char *word)
 {
-	bool bare = key->type == SCHEMA_INTEGER || key->type == SCHEMA_BOOL;
 	struct sentence sentence;
 	FILE *to = sentence_begin(&sentence);
 
@@ -126,9 +140,17 @@ static void refuse_later(struct load *load, const struct schema_key *key,
 	if (word)
 		fprintf(to, ": \"%s\"", word);
 	fputs(" is not built yet", to);
-	if (!word && key->fallback)
-		fprintf(to, bare ? ": only %s can stand here" : ": only \"%s\" can stand here",
-			key->fallback);
+	sentence_report(&sentence, load, given);
+	flaw(load, given, key->flaw);
+}
+
+static void refuse_beyond(struct load *load, const struct schema_key *key,
+			  const config_setting_t *given, const struct schema_word *word)
+{
+	struct sentence sentence;
+
+	print_key(key, given, sentence_begin(&sentence));
+	fprintf(sentence.to, " cannot have \"%s\": %s", word->word, word->beyond);
 	sentence_report(&sentence, load, given);
 	flaw(load, given, key->flaw);
 }
@@ -144,7 +166,7 @@ static bool was_told(const struct load *load, const config_setting_t *given)
 static void vet_scalar(struct load *load, const struct schema_key *key,
 		       const config_setting_t *given)
 {
-	struct value value, fallback;
+	struct value value;
 
 	if (was_told(load, given)) {
 		flaw(load, given, key->flaw);
@@ -154,15 +176,12 @@ static void vet_scalar(struct load *load, const struct schema_key *key,
 		refuse(load, key, given);
 		return;
 	}
-	if (key->type == SCHEMA_WORD && key->words[value.number].later) {
+	if (key->type != SCHEMA_WORD)
+		return;
+	if (key->words[value.number].later)
 		refuse_later(load, key, given, key->words[value.number].word);
-		return;
-	}
-	if (!key->later)
-		return;
-	fallback = value_fallback(key);
-	if (!key->fallback || !value_equal(key, &value, &fallback))
-		refuse_later(load, key, given, NULL);
+	else if (key->words[value.number].beyond)
+		refuse_beyond(load, key, given, &key->words[value.number]);
 }
 
 /* Both addresses of a pair are good ones here, or their flaw is known. */
@@ -203,8 +222,8 @@ static void vet_array(struct load *load, const struct schema_key *key,
 		vet_scalar(load, &element_key, load_element(array, (size_t)i));
 	if (key->shape == SHAPE_ONE_OR_PAIR)
 		vet_pair(load, &element_key, array);
-	if ((key->type == SCHEMA_ADDRESS || key->type == SCHEMA_PREFIX) &&
-	    !config_setting_length(array)) {
+	if ((key->type == SCHEMA_ADDRESS || key->type == SCHEMA_PREFIX ||
+	     key->type == SCHEMA_BIND) && !config_setting_length(array)) {
 		print_key(key, array, sentence_begin(&sentence));
 		fputs(" is empty", sentence.to);
 		sentence_report(&sentence, load, array);

@@ -270,6 +270,8 @@ static void what_a_file_does_not_say_is_built_in(void **state)
 	assert_null(config->api_http);
 	assert_null(config->tuning_pin);
 	assert_null(config->hash_seed);
+	assert_null(config->policy);
+	assert_string_equal(config->runtime_socket, "/var/run/docker.sock");
 	assert_false(config->exclusive);
 	assert_int_equal(config->max_slots, CONFIG_MAX_SLOTS);
 
@@ -354,6 +356,27 @@ static void check_merges_key_by_key(void **state)
 	assert_int_equal(two->fall, 7);
 	assert_int_equal(two->timeout_ms, 1000);
 	assert_null(two->host);
+}
+
+static void backends_that_the_runtime_finds_reach_their_fields(void **state)
+{
+	_cleanup_config_ struct config *config = loaded("good_backend_found.conf");
+	const struct config_backend *backends = config->services[0].backends;
+
+	(void)state;
+	assert_true(backends[0].has_address[0]);
+	assert_null(backends[0].container);	/* its own address, not the service's container */
+	assert_null(backends[0].network);
+	assert_string_equal(backends[1].container, "web-b");
+	assert_string_equal(backends[1].network, "back");
+	assert_true(backends[1].has_mac);
+	assert_string_equal(backends[2].label, "app.kubernetes.io/name");
+	assert_null(backends[2].container);
+	assert_string_equal(backends[2].network, "front");	/* defaults' */
+	assert_string_equal(backends[3].label, "app=web");
+	assert_string_equal(backends[4].container, "spare");	/* the service's */
+	for (int i = 1; i < 6; i++)
+		assert_false(backends[i].has_address[0] || backends[i].has_address[1]);
 }
 
 static void shipped_example_is_what_the_demo_expects(void **state)
@@ -503,6 +526,7 @@ int main(void)
 		cmocka_unit_test(what_a_file_does_not_say_is_built_in),
 		cmocka_unit_test(the_nearest_that_says_a_key_decides),
 		cmocka_unit_test(check_merges_key_by_key),
+		cmocka_unit_test(backends_that_the_runtime_finds_reach_their_fields),
 		cmocka_unit_test(shipped_example_is_what_the_demo_expects),
 		cmocka_unit_test(text_takes_no_include),
 		cmocka_unit_test(file_that_cannot_be_read_is_named),
