@@ -32,6 +32,20 @@ int veth_end_enable_napi(struct net *net, const struct net_link *link, bool *ret
 int veth_end_socket(struct net *net, const struct net_link *link, int domain, int type,
 		    int protocol, int *ret_fd);
 
+/* Who is at the far end, as a client: the cookie of its network namespace (SO_NETNS_COOKIE), and
+ * whether what it sends to those addresses (VETH_CLIENT_ADDRS at most) comes here by this veth. It
+ * does not if the namespace has one of them itself, or another way to it; one that has no way at
+ * all has no other. Returns 0 or as above. */
+#define VETH_CLIENT_ADDRS 2
+struct veth_client {
+	uint64_t cookie;
+	bool leads_here;
+	struct addr sources[VETH_CLIENT_ADDRS]; /* what it sends from on those ways */
+	size_t source_count;
+};
+int veth_end_client(struct net *net, const struct net_link *link, const struct addr *to,
+		    size_t count, struct veth_client *ret_client);
+
 /* Whether XDP can redirect to this device natively: 0, or -EOPNOTSUPP with a sentence in
  * reason[size]. A bridge, a device that is down or a driver without ndo_xdp_xmit cannot; a veth
  * always can, if its far end has NAPI (above). Most cards can only while an XDP program is

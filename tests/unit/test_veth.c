@@ -142,6 +142,56 @@ static void a_namespace_without_name_and_process_is_not_found(void **state)
 	waitpid(pid, NULL, 0);
 }
 
+/* ---- clients ---- */
+
+static struct veth_client client_of(const char *link, const char *to)
+{
+	struct veth_client client;
+	struct addr addr;
+
+	assert_int_equal(addr_parse(to, &addr), 0);
+	assert_int_equal(veth_end_client(net, link_of(link), &addr, 1, &client), 0);
+	return client;
+}
+
+static void a_client_is_one_whose_way_leads_here(void **state)
+{
+	struct veth_client client, again;
+	struct stat before, after;
+	struct addr own;
+
+	(void)state;
+	make_container_link();
+	assert_int_equal(stat("/proc/thread-self/ns/net", &before), 0);
+	run("ip link set veth-a up");
+	/* No way at all is no other way. */
+	client = client_of("veth-a", "203.0.113.10");
+	assert_true(client.leads_here);
+	assert_int_equal(client.source_count, 0);
+	assert_int_not_equal(client.cookie, 0);
+
+	run_there("ip addr add 10.1.0.2/24 dev eth0");
+	run_there("ip link set eth0 up");
+	run_there("ip route add default via 10.1.0.1");
+	again = client_of("veth-a", "203.0.113.10");
+	assert_true(again.leads_here);
+	assert_int_equal(again.cookie, client.cookie);
+	assert_int_equal(again.source_count, 1);
+	assert_int_equal(addr_parse("10.1.0.2", &own), 0);
+	assert_true(addr_equal(&again.sources[0], &own));
+
+	run_there("ip link add other0 type bridge");
+	run_there("ip link set other0 up");
+	run_there("ip route add 203.0.113.0/24 dev other0");
+	assert_false(client_of("veth-a", "203.0.113.10").leads_here);
+	assert_true(client_of("veth-a", "198.51.100.1").leads_here);
+	run_there("ip link set lo up");
+	run_there("ip addr add 198.51.100.1/32 dev lo");
+	assert_false(client_of("veth-a", "198.51.100.1").leads_here);
+	assert_int_equal(stat("/proc/thread-self/ns/net", &after), 0);
+	assert_int_equal(before.st_ino, after.st_ino);
+}
+
 /* ---- what devices can do ---- */
 
 static void a_veths_features_follow_the_napi_of_its_peer(void **state)
@@ -195,6 +245,7 @@ int main(void)
 		GROUND_TEST(a_namespace_that_only_a_name_holds_is_found),
 		GROUND_TEST(an_end_that_is_gone_is_an_error),
 		GROUND_TEST(a_namespace_without_name_and_process_is_not_found),
+		GROUND_TEST(a_client_is_one_whose_way_leads_here),
 		GROUND_TEST(a_veths_features_follow_the_napi_of_its_peer),
 		GROUND_TEST(not_every_device_takes_redirected_frames),
 	};
