@@ -64,6 +64,7 @@ UNIT	 := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*
 PROG	 := $(patsubst tests/prog/%.c,$(BUILD)/tests/%,$(wildcard tests/prog/test_*.c))
 PROG_O	 := $(call object,$(filter-out tests/prog/test_%.c,$(wildcard tests/prog/*.c)))
 PATTERN	 := $(call object,$(wildcard tests/net/pattern/*.c))
+REACH	 := $(call object,$(wildcard tests/net/reach/*.c))
 MODEL	 := $(patsubst tests/model/%.c,$(BUILD)/tests/%,$(wildcard tests/model/test_*.c))
 MODEL_O	 := $(call object,$(filter-out tests/model/test_%.c,$(wildcard tests/model/*.c)))
 FUZZ	 := $(BUILD)/tests/test_fuzz
@@ -85,6 +86,13 @@ $(MODEL): $(BUILD)/tests/%: $(BUILD)/obj/tests/model/%.o $(MODEL_O) $(BUILD)/lib
 $(BUILD)/pattern: $(PATTERN)
 	$(call say,LINK)$(CC) -o $@ $^
 
+# Runs in containers that have nothing but it.
+$(BUILD)/reach: $(REACH)
+	$(call say,LINK)$(CC) -static -o $@ $^
+
+$(BUILD)/newcomer: $(call object,tests/net/newcomer.c)
+	$(call say,LINK)$(CC) -static -o $@ $^
+
 $(FUZZ): $(FUZZ_O) $(PROG_O) $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) -o $@ $^ $(LIBS) -lcmocka
@@ -101,7 +109,8 @@ other:
 	@$(MAKE) --no-print-directory BUILD=$(OTHER) BPFEXTRA="-include tests/net/other.bpf.h" \
 		$(OTHER)/lbd
 
-tests: all other $(UNIT) $(PROG) $(MODEL) $(FUZZ) $(BUILD)/pattern $(BUILD)/lb-bench
+tests: all other $(UNIT) $(PROG) $(MODEL) $(FUZZ) $(BUILD)/pattern $(BUILD)/reach \
+	$(BUILD)/newcomer $(BUILD)/lb-bench
 
 test: packages ## everything: units, programs, networks, the 6.1 kernel; as root
 	@$(MAKE) --no-print-directory -j2 tests

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Whose reply a packet is. A backend's {address, port, protocol} names the one {vip, port} that
- * it stands behind. What it says to this host, or to a network where backends stand, is a direct
- * connection and left alone: health checks, the host itself and neighbours talk to it that way. */
+ * it stands behind. What it says to this host, or to a network where backends or local clients of a
+ * vip stand, is a direct connection and left alone: health checks, the host itself, neighbours, and
+ * who was given the backend when it connected (policy/local.bpf.c) talk to it that way. */
 #ifndef XDP_REPLY_BPF_H
 #define XDP_REPLY_BPF_H
 

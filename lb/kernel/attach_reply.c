@@ -15,7 +15,8 @@
 
 static struct tc_kind reply_kind(const struct dataplane *dataplane)
 {
-	return (struct tc_kind){ .pin = dataplane->pin, .table = "lb_settings" };
+	return (struct tc_kind){ .pin = dataplane->pin, .table = "lb_settings",
+				 .priority = TC_PRIORITY_LB };
 }
 
 int reply_load(struct dataplane *dataplane, struct diag *diag)

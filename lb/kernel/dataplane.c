@@ -25,7 +25,7 @@
 #include "build/lb.skel.h"
 #include "build/losses.skel.h"
 #include "build/reply.skel.h"
-#include "lb/kernel/program.h"
+#include "lb/kernel/pinned.h"
 
 #ifndef BPF_FS_MAGIC
 #define BPF_FS_MAGIC 0xcafe4a11
@@ -215,37 +215,7 @@ static void layout_write(struct dataplane *dataplane)
 
 /* ---- open and close ------------------------------------------------------------------------- */
 
-/* Takes the pinned map of that name, if there is one of the same shape. (libbpf's own way compares
- * map_flags too, and the kernel adds BPF_F_RDONLY_PROG to every devmap.) */
-static int map_reuse(struct bpf_map *map, const char *path, struct diag *diag)
-{
-	struct bpf_map_info info = { 0 };
-	__u32 size = sizeof(info);
-	int fd = bpf_obj_get(path), err;
-
-	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
-	err = bpf_obj_get_info_by_fd(fd, &info, &size) ? -errno : 0;
-	if (!err && (info.type != bpf_map__type(map) || info.key_size != bpf_map__key_size(map) ||
-		     info.value_size != bpf_map__value_size(map) ||
-		     info.max_entries != bpf_map__max_entries(map))) {
-		diag_add(diag, NULL, 0, "%s is not the table that this lbd knows by that name",
-			 path);
-		err = -EPROTO;
-	}
-	if (!err)
-		err = bpf_map__reuse_fd(map, fd);
-	close(fd);
-	return err;
-}
-
 typedef int map_function(struct bpf_map *map, const char *path, struct diag *diag);
-
-static int map_pin(struct bpf_map *map, const char *path, struct diag *diag)
-{
-	(void)diag;
-	return access(path, F_OK) ? bpf_map__pin(map, path) : 0;
-}
 
 /* What a program only works with while it has a packet at hand: nobody else's business, and a
  * private copy must not find in it what a running program left there. */
@@ -286,7 +256,7 @@ static int losses_open(struct dataplane *dataplane, struct diag *diag)
 		return -errno;
 	dataplane->loss_counter = skel;
 	snprintf(path, sizeof(path), "%s/lb_losses", dataplane->pin);
-	return map_reuse(skel->maps.lb_losses, path, diag);
+	return pinned_map_reuse(skel->maps.lb_losses, path, diag);
 }
 
 static uint32_t owners_lines(uint32_t slots)
@@ -310,13 +280,13 @@ static int tables_load(struct dataplane *dataplane, struct diag *diag)
 		err = bpf_map__set_max_entries(skel->maps.lb_owners,
 					       owners_lines(dataplane->max_slots));
 	if (!err)
-		err = pinned_maps_visit(dataplane, map_reuse, diag);
+		err = pinned_maps_visit(dataplane, pinned_map_reuse, diag);
 	if (!err && dataplane->pin)
 		err = losses_open(dataplane, diag);
 	if (!err)
 		err = lb_bpf__load(skel);
 	if (!err)
-		err = pinned_maps_visit(dataplane, map_pin, diag);
+		err = pinned_maps_visit(dataplane, pinned_map_keep, diag);
 	if (!err)
 		err = maps_open(dataplane, skel);
 	if (err)
@@ -337,6 +307,7 @@ static struct dataplane *dataplane_new(const char *pin, uint32_t max_slots)
 		return NULL;
 	dataplane->lock = -1;
 	dataplane->losses = -1;
+	dataplane->local_connections = -1;
 	dataplane->max_slots = max_slots;
 	dataplane->pin = pin ? strdup(pin) : NULL;
 	return dataplane;
@@ -429,30 +400,6 @@ int dataplane_share(const struct dataplane *dataplane, struct bpf_object *object
 
 /* ---- losses --------------------------------------------------------------------------------- */
 
-/* A link that stays when this process ends. The same program goes on as it is; another one is
- * followed by ours: a moment both count, and what is lost then counts twice, but never not at all.
- * (A link of a tracepoint cannot exchange its program.) */
-static int link_keep(const struct dataplane *dataplane, struct bpf_program *program,
-		     struct bpf_link **ret_link)
-{
-	char path[PATH_MAX], path_new[PATH_MAX];
-	struct program old;
-	int err;
-
-	snprintf(path, sizeof(path), "%s/%s", dataplane->pin, bpf_program__name(program));
-	snprintf(path_new, sizeof(path_new), "%s/%s_new", dataplane->pin,
-		 bpf_program__name(program));
-	if (!program_of_pinned_link(path, &old) &&
-	    program_is_current(&old, bpf_program__fd(program), dataplane->pin, "lb_losses"))
-		return 0;
-	*ret_link = bpf_program__attach(program);
-	if (!*ret_link)
-		return -errno;
-	unlink(path_new); /* of a daemon that died here */
-	err = bpf_link__pin(*ret_link, path_new);
-	return err ? err : rename(path_new, path) ? -errno : 0;
-}
-
 int dataplane_count_losses(struct dataplane *dataplane, struct diag *diag)
 {
 	struct losses_bpf *skel = dataplane->loss_counter;
@@ -461,14 +408,14 @@ int dataplane_count_losses(struct dataplane *dataplane, struct diag *diag)
 
 	snprintf(path, sizeof(path), "%s/lb_losses", dataplane->pin);
 	if (!err)
-		err = map_pin(skel->maps.lb_losses, path, diag);
+		err = pinned_map_keep(skel->maps.lb_losses, path, diag);
 	if (err)
 		return err;
 	dataplane->losses = bpf_map__fd(skel->maps.lb_losses);
-	err = link_keep(dataplane, skel->progs.lb_lost_in_batch, &skel->links.lb_lost_in_batch);
+	err = pinned_tracepoint_keep(skel->progs.lb_lost_in_batch, dataplane->pin, "lb_losses");
 	if (err)
 		return err;
-	return link_keep(dataplane, skel->progs.lb_lost_at_once, &skel->links.lb_lost_at_once);
+	return pinned_tracepoint_keep(skel->progs.lb_lost_at_once, dataplane->pin, "lb_losses");
 }
 
 /* ---- grace ---------------------------------------------------------------------------------- */

@@ -36,6 +36,7 @@ struct dataplane {
 	/* fds of the others */
 	int counters, verdicts, drops, devices, direct, records_lost, capture;
 	int losses;
+	int local_connections;		/* -1: nobody is helped, see local.h */
 	uint32_t max_slots;
 	char *pin;			/* NULL: private */
 	struct reply_bpf *reply;	/* lb_reply, once attach.c has loaded it */

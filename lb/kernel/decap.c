@@ -101,7 +101,8 @@ static struct xdp_kind xdp_kind_of(const struct decap *decap)
 
 static struct tc_kind tc_kind_of(const struct decap *decap)
 {
-	return (struct tc_kind){ .pin = decap->pin, .table = TABLE, .egress = true };
+	return (struct tc_kind){ .pin = decap->pin, .table = TABLE, .priority = TC_PRIORITY_LB,
+				 .egress = true };
 }
 
 static int table_fd(const struct decap *decap, const char *name)

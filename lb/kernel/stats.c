@@ -49,6 +49,12 @@ uint64_t stats_sum(int fd, const void *key)
 	return sum;
 }
 
+uint64_t stats_local(const struct dataplane *dataplane, uint32_t id)
+{
+	return dataplane->local_connections < 0 ? 0
+						: stats_sum(dataplane->local_connections, &id);
+}
+
 /* How packets leave for a backend, by the port they came in and by another. */
 static const struct {
 	enum lb_verdict tx, redirect;
@@ -110,6 +116,8 @@ void stats_retire(const struct dataplane *dataplane, uint32_t id)
 		bpf_map_update_elem(dataplane->verdicts, &verdict, each, BPF_EXIST);
 	}
 	bpf_map_update_elem(dataplane->counters, &id, zero, BPF_EXIST);
+	if (dataplane->local_connections >= 0)
+		bpf_map_update_elem(dataplane->local_connections, &id, zero, BPF_EXIST);
 out:
 	free(zero);
 	free(each);

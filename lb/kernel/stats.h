@@ -11,6 +11,10 @@ uint64_t stats_sum(int fd, const void *key);
 
 int stats_backend(const struct dataplane *dataplane, uint32_t id, struct lb_counters *ret_counters);
 
+/* Local connections, and peers of local UDP sockets that are not connected, that were given this
+ * backend. */
+uint64_t stats_local(const struct dataplane *dataplane, uint32_t id);
+
 /* All verdicts; ret_counts has LB_VERDICT_COUNT places. */
 int stats_verdicts(const struct dataplane *dataplane, uint64_t *ret_counts);
 

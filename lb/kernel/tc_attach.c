@@ -12,8 +12,6 @@
 #include "lb/kernel/program.h"
 #include "lb/model/siphash.h"
 
-#define PRIORITY 0xed1b
-
 static struct bpf_tc_hook hook_of(const struct tc_kind *kind, unsigned int ifindex)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex,
@@ -25,7 +23,7 @@ static struct bpf_tc_hook hook_of(const struct tc_kind *kind, unsigned int ifind
 static struct bpf_tc_opts options_of(const struct tc_kind *kind)
 {
 	static const uint64_t key[2] = { 0, 0 };
-	LIBBPF_OPTS(bpf_tc_opts, options, .priority = PRIORITY);
+	LIBBPF_OPTS(bpf_tc_opts, options, .priority = kind->priority);
 
 	options.handle = (siphash(key, kind->pin, strlen(kind->pin)) & 0x7fffffff) | 1;
 	return options;
