@@ -47,7 +47,7 @@ int policy_compile(const struct config *config, const struct subjects *subjects,
 		   struct policy_tables **ret_tables, struct diag *diag);
 void policy_tables_free(struct policy_tables *tables); /* NULL is fine */
 
-/* Whether a swap is needed (false), or b differs from a in prefixes, cgroups and namespaces alone. */
+/* Whether b differs from a in prefixes, cgroups and namespaces alone; false: a swap is needed. */
 bool policy_tables_same_rules(const struct policy_tables *a, const struct policy_tables *b);
 
 /* One end of a connection, as a hook there sees it. */

@@ -26,12 +26,13 @@
 
 #define POLICY_SETS		512	/* sets of groups that an own identity can be in */
 #define POLICY_CELLS_MAX	4194304	/* initiator classes times responder classes */
+#define POLICY_UNIONS_MAX	4194304	/* sets times classes of addresses */
 #define POLICY_SPANS_MAX	1048576
 #define POLICY_PLACES_MAX	262144	/* prefixes */
 #define POLICY_MEMBERS_MAX	65536	/* cgroups, and as many namespaces */
 #define POLICY_PORTS_MAX	16384	/* interfaces with the backstop */
 #define POLICY_LEVELS		4	/* depths of the cgroup tree at which identities stand */
-#define POLICY_FLOWS		65536	/* flows without a socket of their own, by the kernel's LRU */
+#define POLICY_FLOWS		65536	/* flows without a socket of their own; LRU */
 #define POLICY_SEEN		16384	/* kinds of flows that were seen, for "suggest" */
 #define POLICY_RULES		4096	/* numbers of rules, those below included */
 
@@ -64,7 +65,7 @@ struct policy_dims {
 	__u32 columns;		/* responder classes: columns of policy_cells */
 	__u32 level[POLICY_LEVELS]; /* of the cgroups in policy_cgroups, deepest first; 0 ends */
 	__u32 parent_level[POLICY_LEVELS]; /* of the governed parents; 0 ends, root is none */
-	__u32 netns;		/* policy_netns has entries */
+	__u32 netns;		/* a group is a namespace: policy_netns can have entries */
 };
 
 struct policy_settings {	/* one; mapped; written by the daemon */
@@ -82,7 +83,8 @@ struct policy_settings {	/* one; mapped; written by the daemon */
 
 /* policy_cgroups[half]: cgroup id → set. policy_netns[half]: netns cookie → set.
  * policy_parents[half]: cgroup id of a governed parent → anything: what is below it, and in no
- * group by its cgroup, is new unless policy_cgroups says otherwise (POLICY_SET_NONE).
+ * group by its cgroup, is new unless policy_cgroups says otherwise (POLICY_SET_NONE). So is
+ * what stands in policy_unnamed (cgroup id → anything), wherever it is.
  * policy_pairs[half][of cgroup * set_count + of netns]: the set of somebody in both. (u16) */
 
 /* What an address says: policy_places[half], an LPM trie. */
@@ -98,13 +100,15 @@ struct policy_class {
 
 struct policy_place {
 	__u32 class;		/* column of policy_unions; 0: an address that no matcher names */
-	struct policy_class as;	/* what policy_unions[POLICY_SET_NONE][class] says */
+	struct policy_class as;	/* who it is as the remote end: with the groups of that namespace */
 	__u32 netns;		/* low half of the cookie of the namespace that has this address to
 				 * itself; 0: none of ours */
 };
 
-/* policy_unions[half][set * class_count + place's class]: struct policy_class. Without an address
- * (connect of an unbound socket) the class is 0. */
+/* policy_unions[half][set * class_count + place's class]: struct policy_class, who the own end is.
+ * Without an address (connect of an unbound socket) the class is 0. What the own address says of
+ * groups is left out: `set` knows better, also where two subjects share a namespace. An address
+ * that is in no prefix is {0, 0}. */
 
 /* ---- the answers ----------------------------------------------------------------------------- */
 
@@ -173,14 +177,18 @@ struct policy_tcp {		/* policy_tcp[half][index] */
 struct policy_socket {
 	__u64 identified;	/* `current` under which `set` was found */
 	__u64 cookie;		/* of the netns; 0: not known */
-	__u64 judged;		/* `current` under which `verdict` was found; 0: none */
-	__u8 local[16], remote[16]; /* of datagrams: whom the verdict is about */
+	__u64 judged;		/* `current` under which it was allowed; 0: never. One word, so that
+				 * whoever writes last, no refusal is read as a permission */
+	__u8 local[16], remote[16]; /* the one peer whom it was about; of TCP: of its SYN */
 	__u16 local_port, remote_port;
 	__u16 set;
-	__u8 protocol;
-	__u8 direction;		/* enum policy_direction, of TCP */
+	__u8 protocol;		/* of its packets; 0: a raw socket's, each is judged */
+	__u8 direction;		/* enum policy_direction; of datagrams: RESPONDS if it was bound to
+				 * a port of its own choice: it may answer whom it never heard */
 	__u32 verdict;
-	__u32 seen;		/* ticks; datagrams: when last */
+	__u32 seen;		/* ticks; datagrams: when the flow was last looked at */
+	__u32 turn;		/* datagrams: odd while the peer is being written */
+	__u32 pad;
 };
 
 enum policy_direction {
@@ -202,11 +210,13 @@ struct policy_flow_key {
 
 struct policy_flow {
 	__u64 judged;
-	__u32 verdict;
+	__u32 verdict;		/* and whose it is, in one word: set << POLICY_FLOW_SET. Two sets
+				 * can have one address; either's verdict is nothing to the other */
 	__u32 seen;		/* ticks of POLICY_TICK_SHIFT */
 	__u8 direction;		/* enum policy_direction */
 	__u8 pad[7];
 };
+#define POLICY_FLOW_SET	19	/* bits of a verdict */
 
 #define POLICY_TICK_SHIFT	27	/* of ns: 134 ms */
 #define POLICY_FLOW_TICKS	1341	/* 180 s of silence end a flow of datagrams */
@@ -221,7 +231,7 @@ enum policy_hook {
 
 struct policy_event {		/* ring buffer policy_events */
 	__u64 ns;		/* CLOCK_MONOTONIC, coarse */
-	__u64 cgroup;		/* id of the cgroup by which it was known, or of the leaf; 0: none */
+	__u64 cgroup;		/* id by which it was known, or of the leaf; 0: none */
 	__u64 current;		/* which generation's rule numbers these are */
 	__u64 untold;		/* of this rule on this CPU since the last that was told */
 	__u8 local[16], remote[16];
@@ -245,7 +255,8 @@ struct policy_count {
 	__u64 audited;		/* the same, but they passed */
 	__u64 told, untold;	/* events of the last two that were sent, or were not */
 	__u64 window;		/* for the rate: ns at which it began */
-	__u32 in_window, pad;
+	__u32 in_window;
+	__u32 since_told;	/* untold since the last that was told */
 };
 #define POLICY_EVENTS_A_SECOND	10	/* of a rule on a CPU */
 

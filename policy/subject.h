@@ -27,9 +27,12 @@ struct subject {
 struct subjects {
 	struct subject *list;
 	size_t count;
-	uint64_t parents[64];	/* ids of governed parents: new cgroups below them are subjects soon */
+	uint64_t parents[64];	/* governed: new cgroups below them are subjects soon */
 	unsigned int parent_levels[64];
 	size_t parent_count;	/* the root itself is never one */
+	unsigned int container_levels[8]; /* depths at which containers come beside other things:
+					   * they are new by the names of their cgroups */
+	size_t container_level_count;
 };
 
 void subjects_clear(struct subjects *subjects); /* frees all; an empty one is fine */
