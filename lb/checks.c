@@ -14,7 +14,7 @@ static uint16_t check_port(const struct config_service *service,
 	return backend->port || !service->port_count ? backend->port : service->ports[0].first;
 }
 
-/* Nobody asks a backend that is switched off. */
+/* Nobody asks a backend that is switched off, or has no address. */
 static bool is_checked(const struct manager *manager, const struct config_service *service,
 		       const struct config_backend *backend)
 {
@@ -24,7 +24,7 @@ static bool is_checked(const struct manager *manager, const struct config_servic
 								  : backend->state;
 
 	return backend->check.type != CONFIG_CHECK_NONE && state != CONFIG_OFF &&
-	       check_port(service, backend);
+	       !backend->trouble && check_port(service, backend);
 }
 
 static struct health_target target_of(const struct config_service *service,

@@ -241,9 +241,14 @@ static int row_hop_find(struct manager *manager, const struct config_backend *ba
 {
 	const struct addr *addr = &backend->address[family];
 	struct net_route route = { 0 };
-	int err = net_route_find(manager->net, addr, &route);
+	int err;
 
 	memset(ret_hop, 0, sizeof(*ret_hop));
+	if (backend->trouble) {
+		snprintf(ret_hop->reason, sizeof(ret_hop->reason), "%s", backend->trouble);
+		return -EHOSTUNREACH;
+	}
+	err = net_route_find(manager->net, addr, &route);
 	err = next_hop_find(&manager->view, addr, &route, err,
 			    backend->has_mac ? backend->mac : NULL, backend->interface,
 			    visit->fronts, visit->front_count, &ret_hop->hop, ret_hop->reason);
@@ -379,13 +384,13 @@ static bool bridge_lost(const struct net_view *view, unsigned int via, const uns
 
 /* A bridge forgets the MACs behind a port that goes away, and who comes back there (a container
  * that is restarted) may have another one, which the kernel would not notice for half a minute.
- * Not too often: a bridge may be told not to learn. */
-static void neighbour_renew(struct manager *manager, struct neighbour_state *state)
+ * Not too often, unless there is a reason to: a bridge may be told not to learn. */
+static void neighbour_renew(struct manager *manager, struct neighbour_state *state, bool at_once)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (state->renewed && now.tv_sec - state->renewed < RENEW_SEC)
+	if (!at_once && state->renewed && now.tv_sec - state->renewed < RENEW_SEC)
 		return;
 	if (!net_neighbour_renew(manager->net, state->via, &state->addr))
 		state->renewed = now.tv_sec;
@@ -400,6 +405,9 @@ void hops_release(struct manager *manager)
 	manager->neighbour_count = 0;
 }
 
+/* Who did not answer is asked again by the kernel only seconds later, and a bridge that has lost a
+ * MAC by us. A config that is not in use yet is a reason to ask now: it may be about a container
+ * that has just been started. */
 static void row_resolve(struct manager *manager, const struct config *config,
 			const struct config_backend *backend, struct row_hop *hop, void *data)
 {
@@ -408,16 +416,17 @@ static void row_resolve(struct manager *manager, const struct config *config,
 	struct neighbour_state *managed;
 	size_t *waiting = data;
 
-	(void)config;
 	if (backend->has_mac || !hop->hop.via || addr_equal(&hop->hop.neighbour, &nobody))
 		return;
 	neighbour = neighbour_find(&manager->view, hop->hop.via, &hop->hop.neighbour);
 	managed = neighbour_managed(manager, hop->hop.via, &hop->hop.neighbour);
 	if (!neighbour || !managed)
 		neighbour_manage(manager, hop->hop.via, &hop->hop.neighbour);
-	else if (neighbour->usable &&
-		 bridge_lost(&manager->view, hop->hop.via, neighbour->mac))
-		neighbour_renew(manager, managed);
+	else if (neighbour->failed
+			 ? config != manager->config
+			 : neighbour->usable &&
+				   bridge_lost(&manager->view, hop->hop.via, neighbour->mac))
+		neighbour_renew(manager, managed, config != manager->config);
 	if (!hop->known && (!neighbour || !neighbour->failed))
 		++*waiting;
 }

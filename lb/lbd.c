@@ -15,6 +15,7 @@
 #include <xdp/libxdp.h>
 
 #include "lb/api/api.h"
+#include "lb/isolation.h"
 #include "lb/log.h"
 #include "lb/manager.h"
 #include "lb/version.h"
@@ -90,6 +91,7 @@ static void on_resync(evutil_socket_t fd, short what, void *data)
 {
 	(void)fd, (void)what;
 	manager_recheck(data);
+	isolation_recheck(((struct manager *)data)->isolation);
 	reconcile(data);
 }
 

@@ -11,10 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lb/isolation.h"
 #include "lb/kernel/attach.h"
 #include "lb/kernel/sink.h"
 #include "lb/kernel/stats.h"
 #include "lb/log.h"
+#include "lb/model/resolve.h"
 #include "lb/watch/health.h"
 #include "lb/watch/netlink.h"
 
@@ -157,6 +159,8 @@ int manager_start(const struct options *options, struct event_base *loop,
 	if (!err)
 		err = health_open(loop, on_health, manager, &manager->health);
 	if (!err)
+		err = isolation_open(manager, &manager->isolation);
+	if (!err)
 		err = checks_set(manager, config);
 	if (!err)
 		checks_assume(manager);
@@ -176,12 +180,16 @@ void manager_stop(struct manager *manager)
 	if (!manager)
 		return;
 	health_close(manager->health);
+	isolation_close(manager->isolation);
+	locals_close(manager);
 	dataplane_close(manager->dataplane);
 	state_free(manager->actual);
 	net_view_clear(&manager->view);
 	net_close(manager->net);
 	overrides_clear(&manager->overrides);
-	config_free(manager->config);
+	containers_release(manager);
+	config_resolved_free(manager->config);
+	config_free(manager->written);
 	free(manager->links);
 	free(manager->neighbours);
 	addr_index_clear(&manager->neighbour_index);
@@ -194,10 +202,10 @@ void manager_stop(struct manager *manager)
 	free(manager);
 }
 
-int manager_unload(struct manager *manager, struct diag *diag)
+int manager_unload(struct manager *manager, bool all, struct diag *diag)
 {
 	struct state *actual = manager->actual;
-	int err = 0;
+	int err = all ? isolation_unload(manager->isolation, diag) : 0;
 
 	for (size_t i = 0; i < actual->front_count; i++) {
 		int failed = front_detach(manager->dataplane, actual->fronts[i].ifindex, diag);

@@ -17,8 +17,13 @@ struct options {
 	const char *config, *pin, *socket, *state; /* pin, socket: NULL where not given */
 };
 
+struct runtime;		/* lb/watch/runtime.h */
 struct link_state;	/* lb/hops.c: what was found out about a device, */
 struct neighbour_state;	/* and the neighbours that are kept resolved */
+struct locals;		/* lb/local.c: local clients of a vip */
+
+struct container;	/* lb/model/container.h */
+struct isolation;	/* lb/isolation.c */
 
 struct manager {
 	struct options options;
@@ -26,7 +31,8 @@ struct manager {
 	struct event_base *loop;
 	struct event *net_event, *burst_timer, *resync_timer, *motion_timer;
 
-	struct config *config;		/* in use */
+	struct config *written;		/* in use, as the file has it */
+	struct config *config;		/* the same, with containers resolved; borrows from it */
 	char *text;			/* what it was read from */
 	char *previous_name, *previous_text; /* before the last reload; NULL: none */
 	bool previous_includes;		/* its text is not all of it */
@@ -44,7 +50,11 @@ struct manager {
 	size_t neighbour_count;
 	struct addr_index neighbour_index;
 
+	struct locals *locals;
+
 	struct health *health;
+	struct container_source *containers; /* lb/containers.c; NULL: nobody asks for any */
+	struct isolation *isolation;
 
 	struct dataplane *dataplane;
 	bool followed;			/* actual is all that the sources said when last asked */
@@ -67,10 +77,11 @@ struct reload {
 
 /* What a reload would do. */
 struct preview {
-	struct config *config;
+	struct config *written, *config; /* as in struct manager */
 	char *text;			/* what the config was read from */
 	struct state *wanted;
 	struct plan *plan;
+	char *policy;			/* what changes in isolation; NULL: nothing */
 };
 int manager_preview(struct manager *manager, const struct reload *reload,
 		    struct preview *ret_preview, struct diag *diag);
@@ -96,7 +107,8 @@ int manager_override(struct manager *manager, const char *service, const char *b
 int manager_override_reset(struct manager *manager, const char *service, const char *backend,
 			   struct diag *diag); /* NULL, NULL: all */
 
-int manager_unload(struct manager *manager, struct diag *diag);
+/* Isolation stays in force unless `all` is to go. */
+int manager_unload(struct manager *manager, bool all, struct diag *diag);
 
 /* Has manager_reconcile() called soon, once for all that happens until then. */
 void manager_wake(struct manager *manager);
@@ -116,6 +128,38 @@ int manager_reconcile(struct manager *manager, struct diag *diag);
  * the time of one. */
 int manager_reconcile_service(struct manager *manager, const struct config_service *service,
 			      struct diag *diag);
+
+/* ---- lb/containers.c: backends that are containers ------------------------------------------- */
+
+/* The config with its containers resolved, by config_resolve(). A runtime that was not asked yet is
+ * asked now, and waited for two seconds at the most. */
+struct config *containers_resolve(struct manager *manager, const struct config *written);
+
+/* The config in use, resolved anew; NULL: it is as it was, or nothing new is known. */
+struct config *containers_refresh(struct manager *manager);
+
+/* How much of the containers is known. */
+enum containers_known {
+	CONTAINERS_NONE,	/* the runtime has never told of any */
+	CONTAINERS_LAST,	/* as it was last told; the runtime is away */
+	CONTAINERS_ALL,		/* every one, as of now */
+};
+
+/* The containers for isolation, also while no backend asks for them; the first time it waits a
+ * moment for the runtime. Valid until the loop runs again. */
+const struct container *containers_list(struct manager *manager, const struct config *config,
+					size_t *ret_count, enum containers_known *ret_known);
+
+/* The same without asking or waiting: CONTAINERS_NONE where that runtime is not watched. */
+const struct container *containers_watched(const struct manager *manager,
+					   const struct config *config, size_t *ret_count,
+					   enum containers_known *ret_known);
+
+/* Watches the runtime if the config in use needs it, and wakes the manager when something changes.
+ * Returns 0 or -ENOMEM. */
+int containers_watch(struct manager *manager);
+struct runtime *containers_runtime(const struct manager *manager); /* NULL: it is not watched */
+void containers_release(struct manager *manager);
 
 /* ---- lb/checks.c: what the checks say -------------------------------------------------------- */
 
@@ -147,6 +191,29 @@ struct connections {
  * listed; UDP has no connections. Takes a third of a second at the most, and the time of one dump.
  * Connections that do not come by the vip but straight to the backend are counted with them. */
 struct connections *connections_count(struct manager *manager, const struct preview *preview);
+
+/* ---- lb/local.c: local clients of a vip ------------------------------------------------------ */
+
+/* Who they are, as the manager's view and this config have it. */
+void locals_find(struct manager *manager, const struct config *config);
+
+/* Their ways are asked for again, and programs that could not be attached are tried again. */
+void locals_recheck(struct manager *manager);
+
+/* As found last, in the order of ifindexes. */
+const struct local_client *locals_list(const struct manager *manager, size_t *ret_count);
+
+/* Attaches the programs while some service of the actual state has a nat backend, detaches them
+ * else, and tells them whom to help. What fails is a warning: all others are balanced. */
+void locals_follow(struct manager *manager);
+void locals_close(struct manager *manager); /* they stay attached */
+
+struct locals_told {
+	bool attached;
+	size_t namespaces;	/* that are helped, our own among them */
+	const char *trouble;	/* why they are not attached; NULL: nothing is wrong */
+};
+struct locals_told locals_tell(const struct manager *manager);
 
 /* ---- lb/hops.c: next hops of every row of a config ------------------------------------------- */
 

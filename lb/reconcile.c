@@ -7,11 +7,13 @@
 
 #include "config/mem.h"
 #include "config/slurp.h"
+#include "lb/isolation.h"
 #include "lb/kernel/attach.h"
 #include "lb/kernel/settle.h"
 #include "lb/kernel/sink.h"
 #include "lb/log.h"
 #include "lb/manager.h"
+#include "lb/model/resolve.h"
 #include "lb/watch/netlink.h"
 
 #define SETTLE_MS 1000 /* for neighbours that nobody has asked for yet */
@@ -33,6 +35,9 @@ static int wanted_make(struct manager *manager, struct config *config,
 		free(hops);
 		return -ENOMEM;
 	}
+	if (touch && !only)
+		locals_find(manager, config);
+	sources.clients = locals_list(manager, &sources.client_count);
 	sources.hops = hops;
 	sources.health = health;
 	sources.now_ms = boottime_ms();
@@ -77,15 +82,18 @@ static int plan_make(struct manager *manager, struct config *config, bool touch,
 static void backend_tell(const struct service *service, const struct backend *before,
 			 const struct backend *now)
 {
-	char addr[ADDR_TEXT_MAX];
+	const struct backend *named = before && addr_is_nobody(&now->identity.address) ? before
+										     : now;
+	char addr[ADDR_TEXT_MAX] = "";
 
 	/* A state that was read back from the tables has no reason; it was told by the last lbd. */
 	if (before && before->state == now->state &&
 	    (!before->reason[0] || !strcmp(before->reason, now->reason)))
 		return;
-	log_notice("backend %s/%s %s: %s → %s%s%s", service->name, now->name,
-		   addr_format(&now->identity.address, addr),
-		   before ? backend_state_name(before->state) : "new",
+	if (!addr_is_nobody(&named->identity.address))
+		addr_format(&named->identity.address, addr);
+	log_notice("backend %s/%s%s%s: %s → %s%s%s", service->name, now->name, addr[0] ? " " : "",
+		   addr, before ? backend_state_name(before->state) : "new",
 		   backend_state_name(now->state), now->reason[0] ? ": " : "", now->reason);
 }
 
@@ -175,6 +183,7 @@ static int wanted_apply(struct manager *manager, struct state *wanted, const str
 	state_adopt(wanted, manager->actual);
 	state_free(manager->actual);
 	manager->actual = wanted;
+	locals_follow(manager);
 	return 0;
 }
 
@@ -224,6 +233,7 @@ void manager_recheck(struct manager *manager)
 	size_t kept = 0;
 
 	net_routes_forget(manager->net);
+	locals_recheck(manager);
 	for (size_t i = 0; i < actual->reply_hook_count; i++)
 		if (reply_is_ours(manager->dataplane, actual->reply_hooks[i]))
 			actual->reply_hooks[kept++] = actual->reply_hooks[i];
@@ -246,12 +256,12 @@ static bool fronts_new_drop(struct state *wanted, const struct state *actual)
 }
 
 /* The world's changes, of all services or of one; with or without those of the fronts. */
-static int changes_follow(struct manager *manager, const struct config_service *only,
-			  bool new_fronts, struct diag *diag)
+static int changes_follow(struct manager *manager, struct config *config,
+			  const struct config_service *only, bool new_fronts, struct diag *diag)
 {
 	struct state *wanted;
 	struct plan *plan;
-	int err = wanted_make(manager, manager->config, only, true, &wanted);
+	int err = wanted_make(manager, config, only, true, &wanted);
 
 	if (err)
 		return err;
@@ -271,18 +281,35 @@ static int changes_follow(struct manager *manager, const struct config_service *
 
 /* An interface that cannot be attached (it came later, with somebody else's program on it) is told
  * in diag, and must not keep the backends from being followed. */
-int manager_reconcile(struct manager *manager, struct diag *diag)
+static int world_follow(struct manager *manager, struct config *config, struct diag *diag)
 {
-	int err = hops_settle(manager, manager->config, 0);
+	int err = hops_settle(manager, config, 0);
 
 	if (err)
 		return err;
 	fronts_check(manager);
-	err = changes_follow(manager, NULL, true, diag);
+	err = changes_follow(manager, config, NULL, true, diag);
 	manager->followed = !err;
-	if (err && !changes_follow(manager, NULL, false, diag))
+	if (err && !changes_follow(manager, config, NULL, false, diag))
 		err = 0;
+	isolation_wake(manager->isolation);
 	return err;
+}
+
+int manager_reconcile(struct manager *manager, struct diag *diag)
+{
+	struct config *before = manager->config, *fresh = containers_refresh(manager);
+	int err = world_follow(manager, fresh ? fresh : before, diag);
+
+	if (!fresh)
+		return err;
+	if (err) {
+		config_resolved_free(fresh);
+		return err;
+	}
+	manager->config = fresh;
+	config_resolved_free(before);
+	return checks_set(manager, manager->config);
 }
 
 /* Whether nothing has changed since everything was looked at: no message waits, none was put off
@@ -301,7 +328,7 @@ int manager_reconcile_service(struct manager *manager, const struct config_servi
 			      struct diag *diag)
 {
 	if (world_is_still(manager))
-		return changes_follow(manager, service, true, diag);
+		return changes_follow(manager, manager->config, service, true, diag);
 	return manager_reconcile(manager, diag);
 }
 
@@ -384,11 +411,13 @@ int manager_read(struct manager *manager, const struct reload *reload,
 		 struct preview *ret_preview, struct diag *diag)
 {
 	struct preview preview = { 0 };
-	int err = config_read(manager, reload, &preview.text, &preview.config, diag);
+	int err = config_read(manager, reload, &preview.text, &preview.written, diag);
 
-	if (!err)
-		*ret_preview = preview;
-	return err;
+	if (err)
+		return err;
+	preview.config = containers_resolve(manager, preview.written);
+	*ret_preview = preview;
+	return 0;
 }
 
 /* What the config that was read would do. */
@@ -401,6 +430,8 @@ static int preview_plan(struct manager *manager, struct preview *preview, struct
 	if (!err)
 		err = plan_make(manager, preview->config, false, &preview->wanted, &preview->plan,
 				diag);
+	if (!err)
+		err = isolation_plan(manager->isolation, preview->config, &preview->policy, diag);
 	return err;
 }
 
@@ -423,8 +454,10 @@ void preview_clear(struct preview *preview)
 {
 	plan_free(preview->plan);
 	state_free(preview->wanted);
-	config_free(preview->config);
+	config_resolved_free(preview->config);
+	config_free(preview->written);
 	free(preview->text);
+	free(preview->policy);
 	*preview = (struct preview){ 0 };
 }
 
@@ -466,10 +499,12 @@ static void config_take(struct manager *manager, const struct reload *reload,
 	manager->previous_includes = manager->config && manager->config->includes;
 	manager->previous_text = manager->text;
 	manager->text = preview->text;
-	config_free(manager->config);
+	config_resolved_free(manager->config);
+	config_free(manager->written);
 	manager->config = config;
+	manager->written = preview->written;
 	preview->text = NULL;
-	preview->config = NULL;
+	preview->config = preview->written = NULL;
 	manager->source = reload->previous ? "previous" : reload->text ? "once" : "-c";
 	clock_gettime(CLOCK_REALTIME, &manager->loaded);
 	log_notice("config %s: loaded, %zu service%s", config->file, config->service_count,
@@ -492,9 +527,17 @@ static int config_apply(struct manager *manager, const struct reload *reload,
 	/* Now with leave to touch, and without hope for backends that were never checked. */
 	if (!err)
 		err = plan_make(manager, preview.config, true, &wanted, &plan, diag);
-	if (!err)
+	if (!err && preview.config->policy)
+		err = isolation_apply(manager->isolation, preview.config, diag);
+	if (!err) {
 		err = wanted_apply(manager, wanted, plan, &preview, visit, data, diag);
+		if (err && manager->config && preview.config->policy &&
+		    isolation_apply(manager->isolation, manager->config, diag))
+			log_error("policy: the list before this reload could not be put back");
+	}
 	if (err) {
+		if (manager->written)
+			containers_watch(manager); /* the runtime that it was, whatever was asked */
 		plan_free(plan);
 		state_free(wanted);
 		preview_clear(&preview);
@@ -504,7 +547,13 @@ static int config_apply(struct manager *manager, const struct reload *reload,
 	manager->followed = true;
 	config_take(manager, reload, &preview);
 	preview_clear(&preview);
+	/* Rules that are to go, go last. */
+	if (!manager->config->policy && isolation_apply(manager->isolation, manager->config, diag))
+		log_diag(LOG_WARNING, diag);
+	isolation_cut(manager->isolation);
 	checks_set(manager, manager->config);
+	if (containers_watch(manager))
+		log_warning("containers are not watched: no memory");
 	return 0;
 }
 

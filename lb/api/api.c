@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/http.h>
+#include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 #include <grp.h>
 #include <libgen.h>
@@ -15,8 +16,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "lb/isolation.h"
 #include "lb/log.h"
 
+#define SECONDS_MAX 315360000UL /* ten years */
 #define BODY_MAX (16 << 20) /* an lb.conf of 10,000 backends is about 1 MB */
 
 struct api {
@@ -238,6 +241,7 @@ static void handle_unload(struct api *api, struct evhttp_request *request,
 	struct timeval soon = { .tv_usec = 100000 }; /* the answer goes out first */
 
 	const char *pin = string_of(body, "pin");
+	bool all;
 
 	if (pin && strcmp(pin, api->manager->pin)) {
 		diag_add(&diag, NULL, 0, "this lbd has its pins under %s, not %s",
@@ -245,12 +249,72 @@ static void handle_unload(struct api *api, struct evhttp_request *request,
 		answer_errors(request, &diag);
 		return;
 	}
-	if (manager_unload(api->manager, &diag)) {
+	all = flag_of(body, "all");
+	if (manager_unload(api->manager, all, &diag)) {
 		answer_errors(request, &diag);
 		return;
 	}
-	answer_sentence(request, "everything is taken away");
+	answer_sentence(request, !all && api->manager->config->policy
+					 ? "nothing is balanced any more; isolation stays in force "
+					   "(\"unload --all\" takes it away)"
+					 : "everything is taken away");
 	event_base_loopexit(api->manager->loop, &soon);
+}
+
+static void handle_policy(struct api *api, struct evhttp_request *request,
+			  struct json_object *body)
+{
+	_cleanup_diag_ struct diag diag = { 0 };
+	const char *mode = string_of(body, "mode");
+	bool audit = mode && !strcmp(mode, "audit");
+
+	if (!audit && (!mode || strcmp(mode, "enforce")))
+		diag_add(&diag, NULL, 0, "\"mode\" is \"audit\" or \"enforce\"");
+	else if (!isolation_set_audit(api->manager->isolation, audit, &diag)) {
+		answer_sentence(request, audit ? "everything passes and is told, until \"lbctl "
+						 "policy enforce\""
+					       : "the policy is what the config says");
+		return;
+	}
+	answer_errors(request, &diag);
+}
+
+/* "?seconds=N": of how long; without it everything that is remembered. */
+static void handle_seen(struct api *api, struct evhttp_request *request, struct json_object *body)
+{
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
+	_cleanup_diag_ struct diag diag = { 0 };
+	struct json_object *seen, *object;
+	struct evkeyvalq query;
+	const char *value, *text = evhttp_uri_get_query(uri);
+	unsigned long seconds;
+	char *end = NULL;
+
+	(void)body;
+	if (evhttp_parse_query_str(text ? text : "", &query)) {
+		diag_add(&diag, NULL, 0, "the query is \"seconds=N\"");
+		answer_errors(request, &diag);
+		return;
+	}
+	value = evhttp_find_header(&query, "seconds");
+	seconds = value ? strtoul(value, &end, 10) : 0;
+	if (value && (end == value || *end || seconds > SECONDS_MAX)) {
+		diag_add(&diag, NULL, 0, "\"seconds\" is a number up to %lu, not \"%s\"",
+			 SECONDS_MAX, value);
+		evhttp_clear_headers(&query);
+		answer_errors(request, &diag);
+		return;
+	}
+	evhttp_clear_headers(&query);
+	seen = isolation_seen_json(api->manager->isolation, seconds);
+	if (!seen) {
+		diag_add(&diag, NULL, 0, "there is no policy in the config: nothing is seen");
+		answer_errors(request, &diag);
+		return;
+	}
+	object = json_object_new_object();
+	json_object_object_add(object, "seen", seen);
+	answer_json(request, 200, object);
 }
 
 static void handle_show(struct api *api, struct evhttp_request *request, struct json_object *body)
@@ -280,6 +344,8 @@ static const struct route {
 	{ "/v1/plan", EVHTTP_REQ_POST, handle_plan },
 	{ "/v1/reload", EVHTTP_REQ_POST, handle_reload },
 	{ "/v1/override", EVHTTP_REQ_POST, handle_override },
+	{ "/v1/policy", EVHTTP_REQ_POST, handle_policy },
+	{ "/v1/policy/seen", EVHTTP_REQ_GET, handle_seen },
 	{ "/v1/unload", EVHTTP_REQ_POST, handle_unload },
 };
 

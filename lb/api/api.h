@@ -7,8 +7,10 @@
  *	POST /v1/plan       {"file", "text"}, {"previous": true} or {}: what a reload would do
  *	POST /v1/reload     the same with "break": [services]: carried out, all or nothing
  *	POST /v1/override   {"service", "backend"} and "state", "weight" or "reset"; {"reset_all"}
- *	POST /v1/unload     {"pin"} (if given, it must be ours): takes everything away; the daemon
- *	                    then ends
+ *	POST /v1/policy     {"mode": "audit"}: break-glass; "enforce" takes it back
+ *	GET  /v1/policy/seen[?seconds=N]  kinds of flows that were judged
+ *	POST /v1/unload     {"pin"} (if given, it must be ours), {"all": true}: takes the balancer,
+ *	                    or isolation too, away; the daemon then ends
  *
  * Refusals are {"errors": [{"file", "line", "text"}]} with status 422. */
 #ifndef LB_API_API_H

@@ -7,9 +7,11 @@
 #include <sys/utsname.h>
 
 #include "lb/api/api.h"
+#include "lb/isolation.h"
 #include "lb/kernel/replay.h"
 #include "lb/kernel/settle.h"
 #include "lb/kernel/stats.h"
+#include "lb/model/resolve.h"
 #include "lb/version.h"
 #include "lb/watch/netlink.h"
 
@@ -18,14 +20,17 @@ static void head(FILE *to, const char *name, const char *type, const char *help)
 	fprintf(to, "# HELP edgelb_%s %s\n# TYPE edgelb_%s %s\n", name, help, name, type);
 }
 
-/* A backend with addresses of both families is one row a family: the label set says which. */
+/* A backend with addresses of both families is one row a family: the label set says which. It is
+ * empty for a container without an address. */
 static void backend_labels(FILE *to, const char *metric, const struct service *service,
 			   const struct backend *backend)
 {
-	char addr[ADDR_TEXT_MAX];
+	char addr[ADDR_TEXT_MAX] = "";
 
+	if (!addr_is_nobody(&backend->identity.address))
+		addr_format(&backend->identity.address, addr);
 	fprintf(to, "edgelb_%s{service=\"%s\",backend=\"%s\",address=\"%s\"", metric,
-		service->name, backend->name, addr_format(&backend->identity.address, addr));
+		service->name, backend->name, addr);
 }
 
 typedef void backend_function(FILE *to, const struct manager *manager,
@@ -68,6 +73,14 @@ static void flows_write(FILE *to, const struct manager *manager, const struct se
 	fprintf(to, "} %llu\n", (unsigned long long)counters_of(manager, backend).new_flows);
 }
 
+static void local_write(FILE *to, const struct manager *manager, const struct service *service,
+			const struct backend *backend)
+{
+	backend_labels(to, "backend_local_connections_total", service, backend);
+	fprintf(to, "} %llu\n",
+		(unsigned long long)stats_local(manager->dataplane, backend->id));
+}
+
 static void state_write(FILE *to, const struct manager *manager, const struct service *service,
 			const struct backend *backend)
 {
@@ -95,6 +108,9 @@ static void backends_write(FILE *to, const struct manager *manager)
 	each_backend(to, manager, bytes_write);
 	head(to, "backend_new_flows_total", "counter", "TCP SYNs sent to the backend.");
 	each_backend(to, manager, flows_write);
+	head(to, "backend_local_connections_total", "counter",
+	     "Connections of local clients, and peers of their unconnected UDP sockets.");
+	each_backend(to, manager, local_write);
 	head(to, "backend_state", "gauge", "1 for the state that the backend is in.");
 	each_backend(to, manager, state_write);
 	head(to, "backend_weight", "gauge", "Weight in the ring, 0 while not up.");
@@ -192,6 +208,7 @@ char *metrics_text(struct manager *manager)
 	services_write(to, manager);
 	kernel_write(to, manager);
 	daemon_write(to, manager);
+	isolation_metrics(manager->isolation, to);
 	fclose(to);
 	return text;
 }

@@ -7,11 +7,14 @@
 #include <time.h>
 
 #include "lb/api/api.h"
+#include "lb/isolation.h"
 #include "lb/kernel/attach.h"
 #include "lb/kernel/replay.h"
 #include "lb/kernel/settle.h"
 #include "lb/kernel/stats.h"
+#include "lb/model/resolve.h"
 #include "lb/watch/netlink.h"
+#include "lb/watch/runtime.h"
 
 #define ADD(object, key, value) json_object_object_add(object, key, value)
 
@@ -50,12 +53,13 @@ static struct json_object *backend_json(const struct manager *manager,
 	struct holdings slots_held = holdings_of(manager->dataplane, service, backend);
 	struct lb_counters counters = { 0 };
 	uint32_t slots = backend_ring_slots(service, backend);
-	char addr[ADDR_TEXT_MAX];
+	char addr[ADDR_TEXT_MAX] = "";
 
 	stats_backend(manager->dataplane, backend->id, &counters);
 	ADD(object, "name", json_object_new_string(backend->name));
-	ADD(object, "address",
-	    json_object_new_string(addr_format(&backend->identity.address, addr)));
+	if (!addr_is_nobody(&backend->identity.address))
+		addr_format(&backend->identity.address, addr);
+	ADD(object, "address", string_or_null(addr));
 	ADD(object, "port",
 	    backend->identity.port ? json_object_new_int(backend->identity.port) : NULL);
 	ADD(object, "forward",
@@ -70,6 +74,8 @@ static struct json_object *backend_json(const struct manager *manager,
 	ADD(object, "bytes", json_object_new_int64(counters.bytes));
 	ADD(object, "new_flows",
 	    service->protocol == IPPROTO_TCP ? json_object_new_int64(counters.new_flows) : NULL);
+	ADD(object, "local_connections",
+	    json_object_new_int64(stats_local(manager->dataplane, backend->id)));
 	ADD(object, "slots_in_use", json_object_new_int64(slots_held.owned + slots_held.previous));
 	ADD(object, "interface",
 	    backend->has_hop ? json_object_new_string(backend->hop.device) : NULL);
@@ -261,6 +267,37 @@ static struct json_object *config_json(const struct manager *manager)
 	return object;
 }
 
+/* Null where no backend and no rule asks for any. */
+static struct json_object *containers_json(const struct manager *manager)
+{
+	struct runtime *runtime = containers_runtime(manager);
+	struct json_object *object;
+	size_t count;
+
+	if (!runtime)
+		return NULL;
+	object = json_object_new_object();
+	runtime_containers(runtime, &count);
+	ADD(object, "socket", json_object_new_string(manager->written->runtime_socket));
+	ADD(object, "connected", json_object_new_boolean(!runtime_reason(runtime)[0]));
+	ADD(object, "reason", string_or_null(runtime_reason(runtime)));
+	ADD(object, "count",
+	    runtime_known(runtime) ? json_object_new_int64((int64_t)count) : NULL);
+	return object;
+}
+
+static struct json_object *local_clients_json(const struct manager *manager)
+{
+	struct json_object *object = json_object_new_object();
+	struct locals_told told = locals_tell(manager);
+
+	ADD(object, "state",
+	    json_object_new_string(told.attached ? "attached" : told.trouble ? "failed" : "off"));
+	ADD(object, "reason", told.trouble ? json_object_new_string(told.trouble) : NULL);
+	ADD(object, "namespaces", json_object_new_int64((int64_t)told.namespaces));
+	return object;
+}
+
 struct json_object *show_json(struct manager *manager)
 {
 	struct json_object *object = json_object_new_object();
@@ -272,8 +309,11 @@ struct json_object *show_json(struct manager *manager)
 	ADD(object, "config", config_json(manager));
 	ADD(object, "services", services);
 	ADD(object, "interfaces", interfaces_json(manager));
+	ADD(object, "containers", containers_json(manager));
 	ADD(object, "verdicts", verdicts_json(manager));
+	ADD(object, "local_clients", local_clients_json(manager));
 	ADD(object, "orphan_overrides", orphans_json(manager));
+	ADD(object, "policy", isolation_json(manager->isolation));
 	return object;
 }
 
@@ -314,6 +354,8 @@ struct json_object *plan_json(struct manager *manager, const struct preview *pre
 		json_object_array_add(operations, string_or_null(text));
 		free(text);
 	}
+	if (preview->policy)
+		json_object_array_add(operations, json_object_new_string(preview->policy));
 	for (size_t i = 0; i < preview->plan->service_count; i++)
 		json_object_array_add(services, plan_service_json(&preview->plan->services[i],
 								  &connections[i]));

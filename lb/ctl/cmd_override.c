@@ -29,23 +29,6 @@ static struct json_object *override_body(const struct ctl *ctl, const char *text
 	return body;
 }
 
-/* Takes `body`. */
-static int override_send(const struct ctl *ctl, struct json_object *body)
-{
-	struct json_object *reply;
-	int code = ctl_call(ctl, "POST", "/v1/override", body, &reply);
-
-	json_object_put(body);
-	if (code)
-		return code;
-	if (ctl->json)
-		ctl_print_json(reply);
-	else
-		puts(field_text(reply, "text"));
-	json_object_put(reply);
-	return CTL_DONE;
-}
-
 static int set_state(const struct ctl *ctl, int argc, char **argv, const char *state)
 {
 	struct json_object *body;
@@ -59,7 +42,7 @@ static int set_state(const struct ctl *ctl, int argc, char **argv, const char *s
 	if (!body)
 		return CTL_USAGE;
 	json_object_object_add(body, "state", json_object_new_string(state));
-	return override_send(ctl, body);
+	return ctl_say(ctl, "/v1/override", body);
 }
 
 int cmd_drain(struct ctl *ctl, int argc, char **argv)
@@ -113,7 +96,7 @@ int cmd_weight(struct ctl *ctl, int argc, char **argv)
 	if (!body)
 		return CTL_USAGE;
 	json_object_object_add(body, "weight", json_object_new_int(weight));
-	return override_send(ctl, body);
+	return ctl_say(ctl, "/v1/override", body);
 }
 
 int cmd_reset(struct ctl *ctl, int argc, char **argv)
@@ -131,5 +114,5 @@ int cmd_reset(struct ctl *ctl, int argc, char **argv)
 	if (!body)
 		return CTL_USAGE;
 	json_object_object_add(body, all ? "reset_all" : "reset", json_object_new_boolean(true));
-	return override_send(ctl, body);
+	return ctl_say(ctl, "/v1/override", body);
 }

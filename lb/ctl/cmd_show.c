@@ -17,7 +17,7 @@ struct view {
 static const struct view views[] = {
 	{ "services", show_services },	   { "backends", show_backends },
 	{ "interfaces", show_interfaces }, { "verdicts", show_verdicts },
-	{ "flows", NULL },		   { "policy", NULL },
+	{ "flows", NULL },		   { "policy", show_policy },
 };
 
 static const struct view *view_find(const char *name)

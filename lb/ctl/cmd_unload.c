@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <json-c/json.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "lb/ctl/client.h"
 #include "lb/ctl/ctl.h"
 #include "lb/ctl/fields.h"
 #include "lb/kernel/attach.h"
+#include "policy/kernel.h"
 
 #define UNLOAD_TIMEOUT_MS 60000 /* withdrawing waits for the network to notice */
 
@@ -27,16 +29,26 @@ static void print_text(const struct ctl *ctl, const char *text)
 	json_object_put(reply);
 }
 
-static int unload_without_daemon(const struct ctl *ctl)
+static int unload_without_daemon(const struct ctl *ctl, bool all)
 {
 	_cleanup_diag_ struct diag diag = { 0 };
-	char text[4200];
-	int error = unload_pins(ctl->pin, &diag);
+	bool isolates = policy_is_loaded(ctl->pin);
+	char text[4300];
+	int error;
 
+	/* It finds out whether a daemon works with them. */
+	error = unload_pins(ctl->pin, &diag);
 	if (error && error != -ENOENT)
 		return ctl_report(ctl, &diag);
-	snprintf(text, sizeof(text), error ? "nothing is loaded under %s" :
-					     "unloaded what a daemon left under %s", ctl->pin);
+	if (all && isolates && policy_unload(ctl->pin, &diag))
+		return ctl_report(ctl, &diag);
+	if (all && isolates)
+		rmdir(ctl->pin); /* unless the pins of decap are in it */
+	snprintf(text, sizeof(text), "%s %s%s",
+		 error && !(all && isolates) ? "nothing is loaded under" :
+					       "unloaded what a daemon left under", ctl->pin,
+		 isolates && !all ? "; isolation stays in force (\"unload --all\" takes it away)" :
+				    "");
 	print_text(ctl, text);
 	return CTL_DONE;
 }
@@ -61,7 +73,7 @@ int cmd_unload(struct ctl *ctl, int argc, char **argv)
 	error = client_call(&client, "POST", "/v1/unload", body, &reply, &diag);
 	json_object_put(body);
 	if (error == -ENOTCONN)
-		return unload_without_daemon(ctl);
+		return unload_without_daemon(ctl, all);
 	if (error)
 		return ctl_report(ctl, &diag);
 	print_text(ctl, field_text(reply, "text"));

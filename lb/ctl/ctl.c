@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "lb/ctl/client.h"
+#include "lb/ctl/fields.h"
 #include "lb/ctl/options.h"
 
 #define ANSWER_TIMEOUT_MS 60000 /* a reload waits for readers of the old tables; not for people */
@@ -89,6 +90,22 @@ int ctl_call(const struct ctl *ctl, const char *method, const char *path, struct
 		return CTL_DONE;
 	ctl_report(ctl, &diag);
 	return error == -ENOTCONN ? CTL_NO_DAEMON : CTL_FAILED;
+}
+
+int ctl_say(const struct ctl *ctl, const char *path, struct json_object *body)
+{
+	struct json_object *reply;
+	int code = ctl_call(ctl, "POST", path, body, &reply);
+
+	json_object_put(body);
+	if (code)
+		return code;
+	if (ctl->json)
+		ctl_print_json(reply);
+	else
+		puts(field_text(reply, "text"));
+	json_object_put(reply);
+	return CTL_DONE;
 }
 
 void ctl_print_json(struct json_object *object)

@@ -69,6 +69,10 @@ int ctl_usage(const struct ctl *ctl, const char *format, ...);
  * Returns CTL_FAILED. */
 int ctl_report(const struct ctl *ctl, const struct diag *diag);
 
+/* One order to the daemon, whose answer is a sentence: prints it. Takes `body`. Returns as
+ * ctl_call() does. */
+int ctl_say(const struct ctl *ctl, const char *path, struct json_object *body);
+
 /* One question to the daemon. `body` may be NULL and stays the caller's; *ret_reply is the
  * caller's to json_object_put(). Returns CTL_DONE, or another code once it has said why. */
 int ctl_call(const struct ctl *ctl, const char *method, const char *path, struct json_object *body,
@@ -92,6 +96,7 @@ int cmd_explain(struct ctl *ctl, int argc, char **argv);
 int cmd_capture(struct ctl *ctl, int argc, char **argv);
 int cmd_decap(struct ctl *ctl, int argc, char **argv);
 int cmd_doctor(struct ctl *ctl, int argc, char **argv);
+int cmd_policy(struct ctl *ctl, int argc, char **argv);
 int cmd_unload(struct ctl *ctl, int argc, char **argv);
 
 #endif

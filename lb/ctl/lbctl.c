@@ -44,12 +44,13 @@ static const struct ctl_command commands[] = {
 	{ "decap", "[IFACE [--from PREFIX]... [--mss N] | IFACE --off]",
 	  "on a host of encapsulated backends: take packets out; without IFACE: what stands",
 	  cmd_decap },
+	{ "policy", "audit | enforce | suggest [--since TIME]",
+	  "let everything pass and tell it, or not; rules from what was seen", cmd_policy },
 	{ "unload", "[--all]", "stop balancing and leave nothing in the kernel", cmd_unload },
 	{ "top", "", "a live table", cmd_not_built },
 	{ "flows", "", "who talks to whom", cmd_not_built },
 	{ "graph", "[--dot]", "who talks to whom, as a graph", cmd_not_built },
 	{ "events", "[-f]", "what happened and why", cmd_not_built },
-	{ "policy", "audit|enforce|suggest", "isolation", cmd_not_built },
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

@@ -14,7 +14,9 @@ void show_interfaces(struct json_object *reply, FILE *to);
 
 /* A line for every interface that is not up or has lost frames: a part of the first view. */
 void show_interface_trouble(struct json_object *reply, FILE *to);
+void show_local_trouble(struct json_object *reply, FILE *to);
 
 void show_verdicts(struct json_object *reply, FILE *to);
+void show_policy(struct json_object *reply, FILE *to);
 
 #endif

@@ -71,6 +71,14 @@ void show_interface_trouble(struct json_object *reply, FILE *to)
 	}
 }
 
+void show_local_trouble(struct json_object *reply, FILE *to)
+{
+	const char *reason = field_text(field(reply, "local_clients"), "reason");
+
+	if (*reason)
+		fprintf(to, "\nlocal clients of a vip are not balanced: %s\n", reason);
+}
+
 struct verdict_row {
 	const char *name, *text;
 	enum lb_action action;

@@ -96,13 +96,13 @@ static void service_row(struct table *table, struct json_object *service)
 	table_cell(table, "%s", field_text(service, "reason"));
 }
 
-/* The address as it is dialled: brackets only where a port follows. */
+/* The address as it is dialled: brackets only where a port follows. A container may have none. */
 static void address_cell(struct table *table, struct json_object *row)
 {
 	const char *address = field_text(row, "address");
 	unsigned int port = (unsigned int)field_count(row, "port");
 
-	if (!port)
+	if (!port || !*address)
 		table_cell(table, "%s", address);
 	else if (strchr(address, ':'))
 		table_cell(table, "[%s]:%u", address, port);
@@ -217,6 +217,7 @@ void show_services(struct json_object *reply, FILE *to)
 	table_free(table);
 	print_attention(reply, to);
 	show_interface_trouble(reply, to);
+	show_local_trouble(reply, to);
 }
 
 static void weight_cell(struct table *table, struct json_object *row)

@@ -366,6 +366,13 @@ static int devices_fill(struct state *state, size_t rows)
 	return 0;
 }
 
+static int compare_clients(const void *a, const void *b)
+{
+	const struct local_client *x = a, *y = b;
+
+	return compare_numbers(&x->ifindex, &y->ifindex);
+}
+
 static int compare_prefixes(const void *a, const void *b)
 {
 	const struct prefix *x = a, *y = b;
@@ -374,11 +381,42 @@ static int compare_prefixes(const void *a, const void *b)
 	return order ? order : (int)x->len - (int)y->len;
 }
 
-/* The interfaces that backends stand behind, ascending; the caller frees them. */
-static int backend_networks(const struct state *state, size_t rows, unsigned int **ret_networks,
-			    size_t *ret_count)
+/* Whether only containers of this host stand behind it, and local clients of a vip among them:
+ * their veth, or a bridge with no other ports than veths. A front, or a bridge that a front is a
+ * port of, is the way of remote clients. */
+static bool clients_behind(const struct state *state, const struct sources *sources,
+			   const struct net_link *link)
 {
-	unsigned int *networks = calloc(rows + 1, sizeof(*networks));
+	const struct net_view *view = sources->view;
+	bool found = false;
+
+	for (size_t i = 0; i < view->link_count; i++) {
+		const struct net_link *port = &view->links[i];
+
+		if (port != link && (link->kind != NET_BRIDGE || port->master != link->ifindex))
+			continue;
+		for (size_t f = 0; f < state->front_count; f++)
+			if (state->fronts[f].ifindex == port->ifindex)
+				return false;
+		if (port->kind != NET_VETH && port != link)
+			return false;
+		found |= bsearch(&(struct local_client){ .ifindex = port->ifindex },
+				 sources->clients, sources->client_count,
+				 sizeof(*sources->clients), compare_clients) != NULL;
+	}
+	return found;
+}
+
+/* The interfaces whose networks replies reach untranslated, ascending; the caller frees them: those
+ * that backends stand behind, and those of local clients, who speak to the backend's own address.
+ * Could a client who comes by a front have an address there? Only one that this host would never
+ * answer: its own route to that address leads to the containers. (A card or a bridge with one is
+ * another matter: a neighbour there may well reach the vip by a router and the front.) */
+static int direct_networks(const struct state *state, const struct sources *sources, size_t rows,
+			   unsigned int **ret_networks, size_t *ret_count)
+{
+	const struct net_view *view = sources->view;
+	unsigned int *networks = calloc(rows + view->link_count + 1, sizeof(*networks));
 	size_t count = 0;
 
 	if (!networks)
@@ -386,6 +424,13 @@ static int backend_networks(const struct state *state, size_t rows, unsigned int
 	for (size_t s = 0; s < state->service_count; s++)
 		for (size_t b = 0; b < state->services[s].backend_count; b++)
 			number_note(networks, &count, state->services[s].backends[b].hop.via);
+	for (size_t i = 0; sources->client_count && i < view->link_count; i++) {
+		const struct net_link *link = &view->links[i];
+
+		if ((link->kind == NET_VETH || link->kind == NET_BRIDGE) &&
+		    clients_behind(state, sources, link))
+			number_note(networks, &count, link->ifindex);
+	}
 	*ret_count = numbers_unique(networks, count);
 	*ret_networks = networks;
 	return 0;
@@ -396,21 +441,35 @@ static void direct_append(struct state *state, struct addr addr, unsigned int le
 	state->direct[state->direct_count++] = (struct prefix){ addr, len };
 }
 
-/* A backend that is routed here by its address alone (/32, /128) is a network of its own. `last` is
- * the prefix that the last row was in: mostly it is this one's too. */
-static void direct_append_lone(struct state *state, const struct backend *row, size_t *last)
+/* Who is routed here by his address alone (/32, /128) is a network of his own. `last` is the prefix
+ * that the last one was in: mostly it is this one's too. */
+static void direct_append_lone(struct state *state, const struct addr *addr, size_t *last)
 {
-	if (!row->hop.via || !addr_equal(&row->hop.neighbour, &row->identity.address))
-		return;
-	if (*last < state->direct_count &&
-	    prefix_contains(&state->direct[*last], &row->identity.address))
+	if (*last < state->direct_count && prefix_contains(&state->direct[*last], addr))
 		return;
 	for (size_t i = 0; i < state->direct_count; i++)
-		if (prefix_contains(&state->direct[i], &row->identity.address)) {
+		if (prefix_contains(&state->direct[i], addr)) {
 			*last = i;
 			return;
 		}
-	direct_append(state, row->identity.address, 128);
+	direct_append(state, *addr, 128);
+}
+
+static void direct_append_lones(struct state *state, const struct sources *sources)
+{
+	size_t last = 0;
+
+	for (size_t s = 0; s < state->service_count; s++)
+		for (size_t b = 0; b < state->services[s].backend_count; b++) {
+			const struct backend *row = &state->services[s].backends[b];
+
+			if (row->hop.via &&
+			    addr_equal(&row->hop.neighbour, &row->identity.address))
+				direct_append_lone(state, &row->identity.address, &last);
+		}
+	for (size_t i = 0; i < sources->client_count; i++)
+		for (size_t j = 0; j < sources->clients[i].source_count; j++)
+			direct_append_lone(state, &sources->clients[i].sources[j], &last);
 }
 
 static void direct_sort(struct state *state)
@@ -424,14 +483,18 @@ static void direct_sort(struct state *state)
 	state->direct_count = kept;
 }
 
-/* What replies reach untranslated: this host's addresses, and the networks where backends stand. */
-static int direct_fill(struct state *state, const struct net_view *view, size_t rows)
+/* What replies reach untranslated: this host's addresses, and the networks where backends and local
+ * clients stand. */
+static int direct_fill(struct state *state, const struct sources *sources, size_t rows)
 {
+	const struct net_view *view = sources->view;
 	unsigned int *networks;
-	size_t network_count, last = 0;
+	size_t network_count;
 
-	state->direct = calloc(2 * view->address_count + rows + 1, sizeof(*state->direct));
-	if (!state->direct || backend_networks(state, rows, &networks, &network_count))
+	state->direct = calloc(2 * view->address_count + rows +
+				       FAMILIES * sources->client_count + 1,
+			       sizeof(*state->direct));
+	if (!state->direct || direct_networks(state, sources, rows, &networks, &network_count))
 		return -ENOMEM;
 	for (size_t i = 0; i < view->address_count; i++) {
 		const struct net_address *address = &view->addresses[i];
@@ -441,9 +504,7 @@ static int direct_fill(struct state *state, const struct net_view *view, size_t 
 			    compare_numbers))
 			direct_append(state, address->network.addr, address->network.len);
 	}
-	for (size_t s = 0; s < state->service_count; s++)
-		for (size_t b = 0; b < state->services[s].backend_count; b++)
-			direct_append_lone(state, &state->services[s].backends[b], &last);
+	direct_append_lones(state, sources);
 	free(networks);
 	direct_sort(state);
 	return 0;
@@ -494,7 +555,7 @@ int desired(const struct sources *sources, const struct state *actual, struct st
 	if (!err)
 		err = devices_fill(state, row);
 	if (!err)
-		err = direct_fill(state, sources->view, row);
+		err = direct_fill(state, sources, row);
 	if (!err)
 		err = state_index(state);
 	if (err)

@@ -21,12 +21,21 @@ struct row_health {
 	char reason[NEXT_HOP_REASON_MAX];
 };
 
+/* A namespace of this host whose way to our vips leads here, and what it sends from on that way. */
+struct local_client {
+	unsigned int ifindex;	/* of the veth's end here */
+	struct addr sources[FAMILIES];
+	size_t source_count;
+};
+
 struct sources {
 	struct config *config;
 	const struct config_service *only; /* NULL: see desired() */
 	const struct overrides *overrides;
 	const struct net_view *view;
 	const struct row_hop *hops;	/* rows in the order of desired_row_count() */
+	const struct local_client *clients; /* in the order of ifindexes */
+	size_t client_count;
 	const struct row_health *health; /* likewise; NULL: nothing is checked */
 	uint64_t now_ms;		/* CLOCK_BOOTTIME */
 	uint64_t hash_key[LB_HASH_KEYS];

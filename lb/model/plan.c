@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lb/model/resolve.h"
+
 void plan_free(struct plan *plan)
 {
 	if (!plan)
@@ -32,7 +34,9 @@ static void address_text(const struct identity *identity, char *text, size_t siz
 	char addr[ADDR_TEXT_MAX];
 
 	addr_format(&identity->address, addr);
-	if (!identity->port)
+	if (addr_is_nobody(&identity->address))
+		snprintf(text, size, "without an address");
+	else if (!identity->port)
 		snprintf(text, size, "%s", addr);
 	else if (addr_is_ipv4(&identity->address))
 		snprintf(text, size, "%s:%u", addr, identity->port);

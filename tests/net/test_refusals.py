@@ -2,6 +2,7 @@
 """lbd refuses to start: each time a sentence that says what and where, exit code 1 (2 for wrong
 usage), and nothing attached."""
 
+import pathlib
 import shutil
 import subprocess
 
@@ -9,6 +10,7 @@ import pytest
 
 import foreign
 from balancer import LBCTL, LBD, backend, config, service
+from lab import passable
 from topology import VIPS
 from traffic import curl
 
@@ -35,12 +37,12 @@ def fixture_untouched(network):
 def fixture_for_everybody(tmp_path_factory):
     """The two programs where a user without rights can run them."""
     place = tmp_path_factory.mktemp("bin")
-    for parent in (place, *place.parents[:2]):
-        parent.chmod(0o755)
-    return [shutil.copy(program, place) for program in (LBD, LBCTL)]
+    return [pathlib.Path(shutil.copy(program, place)) for program in (LBD, LBCTL)]
 
 
-def as_nobody(*command):
+def as_nobody(program, *words):
+    passable(program.parent)  # at the last moment: any pytest that starts closes what all have above
+    command = [program, *words]
     return subprocess.run(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
                            *map(str, command)], capture_output=True, text=True, check=False,
                           timeout=30)

@@ -23,6 +23,9 @@ EXCHANGES = 40 if FULL else 6
 KILLED_STARTS = 100 if FULL else 24
 CONNECTIONS = 400  # to each vip
 LOSSES = ("lb_lost_in_batch", "lb_lost_at_once")
+# Without getpeername, which looks nothing up: it is the same program in both.
+LOCAL = tuple(f"local_{hook}{family}" for family in (4, 6)
+              for hook in ("connect", "sendmsg", "recvmsg"))
 
 
 @pytest.fixture(name="network", scope="module")
@@ -65,7 +68,7 @@ def tables(lbd):
 
 def programs(network, lbd):
     """{where: (id, tag)} of all that runs over these tables: lb, each lb_reply, the counters of
-    losses. One place has one program."""
+    losses, those for local clients. One place has one program."""
     link = json.loads(network.edge.run("ip", "-d", "-j", "link", "show", "dev", "front0").stdout)
     ids = {"lb": link[0]["xdp"]["prog"]["id"]}
     for dev in (f"v{number}" for number in range(1, CONTAINERS + 1)):
@@ -73,7 +76,7 @@ def programs(network, lbd):
                                            "ingress").stdout)
         (ids[f"lb_reply on {dev}"],) = [row["options"]["prog"]["id"] for row in rows
                                         if "options" in row]
-    for name in LOSSES:
+    for name in LOSSES + LOCAL:
         ids[name] = bpftool("link", "show", "pinned", lbd.pin / name)["prog_id"]
     tag_of = {found["id"]: found["tag"] for found in bpftool("prog", "show")}
     return {where: (number, tag_of[number]) for where, number in ids.items()}

@@ -28,6 +28,8 @@ struct world {
 	struct net_view view;
 	struct row_hop hops[WORLD_ROWS];
 	struct row_health health[WORLD_ROWS];
+	struct local_client clients[4];
+	size_t client_count;
 	bool checked;
 	uint64_t now_ms;
 	uint64_t hash_key[LB_HASH_KEYS];
@@ -153,6 +155,8 @@ static inline struct state *world_state(const struct world *world, const struct 
 	struct sources sources = { .config = world->config, .only = world->only,
 				   .overrides = &world->overrides, .view = &world->view,
 				   .hops = world->hops,
+				   .clients = world->clients,
+				   .client_count = world->client_count,
 				   .health = world->checked ? world->health : NULL,
 				   .now_ms = world->now_ms };
 	struct state *state = NULL;

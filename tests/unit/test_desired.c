@@ -438,6 +438,86 @@ static void lone_backend_is_a_network_of_its_own(void **state)
 	done(wanted);
 }
 
+/* Another bridge with a container on it, and one that is routed alone; neither has a backend. */
+enum { BR1 = 11, PORT1 = 200, LONE = 201 };
+
+static struct net_link client_links[] = {
+	{ .ifindex = ETH0, .name = "eth0" },
+	{ .ifindex = BR1, .name = "br1", .kind = NET_BRIDGE },
+	{ .ifindex = PORT1, .name = "veth-k", .kind = NET_VETH, .master = BR1 },
+	{ .ifindex = LONE, .name = "veth-l", .kind = NET_VETH },
+};
+static struct net_address client_addresses[3];
+
+/* What br1 is like besides: its other port. */
+static void world_with_clients(struct net_link *another_port, const char *config)
+{
+	static struct net_link links[ROWS(client_links) + 1];
+
+	world_make(&world, config);
+	memcpy(links, client_links, sizeof(client_links));
+	world.view.links = links;
+	world.view.link_count = ROWS(client_links);
+	if (another_port)
+		links[world.view.link_count++] = *another_port;
+	client_addresses[0] = (struct net_address){ ETH0, addr_of("192.0.2.1"),
+						    prefix_of("192.0.2.0/24"), true };
+	client_addresses[1] = (struct net_address){ BR1, addr_of("10.5.0.1"),
+						    prefix_of("10.5.0.0/24"), true };
+	client_addresses[2] = (struct net_address){ LONE, addr_of("169.254.1.1"),
+						    prefix_of("169.254.1.1/32"), true };
+	world.view.addresses = client_addresses;
+	world.view.address_count = ROWS(client_addresses);
+	world.clients[0] = (struct local_client){ PORT1, { addr_of("10.5.0.2") }, 1 };
+	world.clients[1] = (struct local_client){ LONE, { addr_of("10.6.0.2") }, 1 };
+	world.client_count = 2;
+}
+
+static void networks_of_local_clients_are_direct(void **state)
+{
+	struct net_link veth = { .ifindex = 202, .kind = NET_VETH, .master = BR1 };
+	struct state *wanted;
+
+	(void)state;
+	world_with_clients(NULL, ONE);
+	wanted = world_state(&world, NULL);
+	assert_direct(wanted, PREFIXES("10.1.0.2", "10.5.0.0/24", "10.5.0.1", "10.6.0.2",
+				       "169.254.1.1", "192.0.2.1"));
+	state_free(wanted);
+	/* Whose namespace is not known stands beside it: the bridge is the containers' still. */
+	world_with_clients(&veth, ONE);
+	wanted = world_state(&world, NULL);
+	assert_direct(wanted, PREFIXES("10.1.0.2", "10.5.0.0/24", "10.5.0.1", "10.6.0.2",
+				       "169.254.1.1", "192.0.2.1"));
+	state_free(wanted);
+	world.client_count = 0;
+	wanted = world_state(&world, NULL);
+	assert_direct(wanted, PREFIXES("10.1.0.2", "10.5.0.1", "169.254.1.1", "192.0.2.1"));
+	done(wanted);
+}
+
+/* Its neighbours may come to the vip by a router and the front: they must see the vip. */
+static void network_with_another_way_to_the_front_is_not_direct(void **state)
+{
+	struct net_link card = { .ifindex = 202, .name = "eth2", .master = BR1 };
+	struct net_link front = { .ifindex = 202, .name = "front", .kind = NET_VETH,
+				  .master = BR1 };
+	struct state *wanted;
+
+	(void)state;
+	world_with_clients(&card, ONE);
+	wanted = world_state(&world, NULL);
+	/* The client itself is one all the same. */
+	assert_direct(wanted, PREFIXES("10.1.0.2", "10.5.0.1", "10.5.0.2", "10.6.0.2",
+				       "169.254.1.1", "192.0.2.1"));
+	state_free(wanted);
+	world_with_clients(&front, "interfaces = ( { name = \"front\"; } ); " ONE);
+	wanted = world_state(&world, NULL);
+	assert_direct(wanted, PREFIXES("10.1.0.2", "10.5.0.1", "10.5.0.2", "10.6.0.2",
+				       "169.254.1.1", "192.0.2.1"));
+	done(wanted);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -458,6 +538,8 @@ int main(void)
 		cmocka_unit_test(direct_are_the_hosts_addresses_and_the_backends_networks),
 		cmocka_unit_test(network_stays_direct_while_its_backend_cannot_be_reached),
 		cmocka_unit_test(lone_backend_is_a_network_of_its_own),
+		cmocka_unit_test(networks_of_local_clients_are_direct),
+		cmocka_unit_test(network_with_another_way_to_the_front_is_not_direct),
 	};
 
 	return cmocka_run_group_tests_name("desired", tests, NULL, NULL);
