@@ -113,7 +113,7 @@ class Balancer:
 
     def row(self, name, family=4, show=None):
         (row,) = [row for row in self.rows(name, show)
-                  if (":" in row["address"]) == (family == 6)]
+                  if (":" in (row["address"] or "")) == (family == 6)]
         return row
 
     def interface(self, name):

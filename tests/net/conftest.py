@@ -10,6 +10,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 # pylint: disable=wrong-import-position
+import cgroups  # noqa: E402
 from balancer import LBCTL, LBD, Balancer  # noqa: E402
 from lab import Lab, signals_unwind, sweep  # noqa: E402
 from topology import Bridged, Far, OnTheLink, Routed  # noqa: E402
@@ -18,11 +19,13 @@ from traffic import nginx  # noqa: E402
 TOOLS = ("ip", "nsenter", "setpriv", "ethtool", "nginx", "curl")
 
 
-def pytest_configure():
+def pytest_configure(config):
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     if os.geteuid() == 0:
         signals_unwind()
-        sweep()
+        if not hasattr(config, "workerinput"):  # who starts xdist's workers has swept for them
+            sweep()
+            cgroups.sweep()
 
 
 @pytest.fixture(scope="session")

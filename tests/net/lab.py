@@ -40,6 +40,14 @@ def wait_for(condition, what, seconds=PATIENCE):
         time.sleep(0.01)
 
 
+def passable(folder):
+    """Everybody may pass through it: pytest's folders, of which each of its workers has one more,
+    are open to root alone."""
+    for path in (folder, *folder.parents):
+        if not path.stat().st_mode & 0o001:
+            path.chmod(path.stat().st_mode | 0o111)
+
+
 class Process:
     """One running command; ended by its pid."""
 
@@ -98,19 +106,21 @@ class Namespace:
                     "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0")
         self.ip("link set lo up")
 
-    def command(self, *args):
-        return ["nsenter", f"--net={self.path}", *map(str, args)]
+    def command(self, *args, cgroup=None):
+        """What runs here, in a control group (cgroups.py) if one is named."""
+        command = ["nsenter", f"--net={self.path}", *map(str, args)]
+        return cgroup.command(*command) if cgroup else command
 
-    def run(self, *args, check=True, timeout=60, **options):
-        result = subprocess.run(self.command(*args), capture_output=True, text=True, check=False,
-                                timeout=timeout, **options)
+    def run(self, *args, check=True, timeout=60, cgroup=None, **options):
+        result = subprocess.run(self.command(*args, cgroup=cgroup), capture_output=True, text=True,
+                                check=False, timeout=timeout, **options)
         if check and result.returncode:
             raise AssertionError(f"{self.label}: {args}: {result.returncode}: {result.stderr}")
         return result
 
-    def start(self, *args):
+    def start(self, *args, cgroup=None):
         log = self.lab.tmp / f"{self.label}-{pathlib.Path(args[0]).name}-{next(_lab_numbers)}.log"
-        return self.lab.process(self.command(*args), log)
+        return self.lab.process(self.command(*args, cgroup=cgroup), log)
 
     def ip(self, *lines):
         """Lines of `ip`, as one batch. An IPv6 address can be used at once: without nodad it is
@@ -196,10 +206,13 @@ class Lab:
         self._closers.append(function)
 
     def close(self):
-        for function in reversed(self._closers):
-            function()
-        for process in reversed(self._processes):
-            process.end()
+        """The last first, and each of them whatever becomes of the others."""
+        with contextlib.ExitStack() as ends:
+            ends.callback(self._remove)
+            for end in [*(process.end for process in self._processes), *self._closers]:
+                ends.callback(end)
+
+    def _remove(self):
         for namespace in self._namespaces.values():
             subprocess.run(["ip", "netns", "del", namespace.name], check=False)
         for pin in BPFFS.glob(self.prefix + "*"):

@@ -66,7 +66,8 @@ def test_every_option_of_the_daemon_is_explained():
 
 
 def test_every_metric_is_explained_and_no_other(network, lbd):
-    lbd.start(config(service("web", VIPS, [backend("c1", *network.addresses(1))])))
+    policy = 'policy: { groups = ( { name = "nobody"; cgroup = "edgelb-test-nobody"; } ); };'
+    lbd.start(config(service("web", VIPS, [backend("c1", *network.addresses(1))])) + policy)
     text = network.edge.run("curl", "-sS", "--unix-socket", lbd.socket,
                             "http://localhost/metrics").stdout
     told = set(re.findall(r"^# HELP (\w+)", text, re.M))

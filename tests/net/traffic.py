@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 
-from lab import PATIENCE, wait_for
+from lab import PATIENCE, passable, wait_for
 
 NGINX_CONF = """
 daemon off; master_process off; worker_processes 1; pid {dir}/pid; error_log {dir}/error.log;
@@ -43,8 +43,7 @@ def nginx(namespace, port=8080, name=None):
     files = lab.tmp / "files"
     place.mkdir(exist_ok=True)
     files.mkdir(exist_ok=True)
-    for path in (lab.tmp, *lab.tmp.parents[:2]):
-        path.chmod(path.stat().st_mode | 0o711)
+    passable(lab.tmp)
     conf = place / "nginx.conf"
     conf.write_text("user root;" + NGINX_CONF.format(dir=place, files=files, port=port,
                                                      name=name or namespace.label))

@@ -16,8 +16,9 @@ ROOT = HERE.parents[1]
 BUILD = ROOT / "build"
 OTHER = BUILD / "other" / "build"  # the same lbd with other programs
 QEMU = "qemu-system-x86_64"
-MODULES = ("veth", "8021q", "sch_ingress", "cls_bpf", "pktgen", "ip_vs", "ip_vs_mh")
-BOOT_TIMEOUT_S = 400
+MODULES = ("veth", "8021q", "sch_ingress", "cls_bpf", "pktgen", "ip_vs", "ip_vs_mh", "tun",
+           "tcp_bbr")
+BOOT_TIMEOUT_S = 720  # beside other tests it takes twice as long as alone
 
 # Programs of the system that the guest uses, and what libxdp opens by itself.
 TOOLS = ("ip", "ethtool", "bpftool", "curl", "ipvsadm")
@@ -89,10 +90,20 @@ def program_tests():
     return sorted(path.stem for path in (ROOT / "tests" / "prog").glob("test_*.c"))
 
 
+def sources():
+    """The folder of each BPF object, by its name."""
+    return {path.name.removesuffix(".bpf.c"): path.parent.name
+            for folder in ("xdp", "policy") for path in (ROOT / folder).glob("*.bpf.c")}
+
+
 def objects():
     """The BPF objects that the guest loads: all of them, of both builds."""
-    names = sorted(path.name.removesuffix(".bpf.c") for path in (ROOT / "xdp").glob("*.bpf.c"))
-    return [build + name for build in ("", "other/") for name in names]
+    return [build + name for build in ("", "other/") for name in sorted(sources())]
+
+
+def object_file(name):
+    bare = pathlib.Path(name).name
+    return (OTHER if name.startswith("other/") else BUILD) / sources()[bare] / f"{bare}.bpf.o"
 
 
 def guest_programs_build(folder):
@@ -124,8 +135,7 @@ def initramfs_make(scratch, kernel):
     for name, lines in (("modules", modules), ("objects", objects())):
         (root.folder / "guest" / name).write_text("".join(f"{line}\n" for line in lines))
     for name in objects():
-        root.add((OTHER if name.startswith("other/") else BUILD) / "xdp" /
-                 f"{pathlib.Path(name).name}.bpf.o", f"/guest/{name}.bpf.o")
+        root.add(object_file(name), f"/guest/{name}.bpf.o")
     for name in ("lbd", "lbctl"):
         root.add_program(BUILD / name, f"/guest/{name}")
     root.add_program(OTHER / "lbd", "/guest/other/lbd")

@@ -32,6 +32,7 @@ def test_program_tests_hold(guest, name):
 @pytest.mark.parametrize("step", [
     "world",
     "lbd comes to another program",
+    "programs for local clients stand",
     "lbd comes again after SIGTERM",
     "lbd comes again after SIGKILL",
     "a second lbd is refused",
