@@ -26,7 +26,8 @@ struct part {
 	void (*print)(const struct report *report, FILE *to); /* where it was measured */
 };
 
-extern const struct part cost_part, mpps_part, motion_part, tcp_part, control_part;
+extern const struct part cost_part, mpps_part, motion_part, tcp_part, congestion_part, policy_part,
+	control_part;
 
 /* Says on stderr, where that is a terminal, what is being measured; NULL wipes it out. */
 void progress(const char *part, const char *name);
