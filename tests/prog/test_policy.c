@@ -1,24 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Which packets isolation lets pass, which rule says so, and what is remembered of it: packets
  * through policy_egress, policy_ingress and policy_backstop by test runs. Their sockets are no TCP
- * sockets; what those add is in test_policy_sockets.c. */
+ * sockets; what those add is in test_policy_sockets.c, what a veth adds in test_policy_veth.c. */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <linux/pkt_cls.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "build/policy.skel.h"
-#include "tests/prog/policy_world.h"
+#include "tests/prog/policy_frames.h"
 #include "tests/prog/trials.h"
 
-#define OWN		((struct host){ "10.1.0.7", "fd00::7" })
 #define DB_HOST		((struct host){ "192.0.2.9", "2001:db8:1::9" })
 #define OFFICE_HOST	((struct host){ "198.51.100.9", "2001:db8:2::9" })
 #define WATCHED_HOST	((struct host){ "203.0.113.9", "2001:db8:3::9" })
-#define OTHER_HOST	((struct host){ "8.8.8.8", "2001:4860::8" })
 #define DEFAULT		POLICY_RULE_DEFAULT
 #define UNJUDGED	(-1)
 #define OWN_NETNS	4711 /* low half of a cookie */
@@ -40,71 +36,9 @@ static const struct rule rules[RULES] = {
 	[FROM_DB] = { DB, false, 0, 0, 0, POLICY_DENY, false },
 };
 
-static struct policy_world *world;
-
-enum hook { EGRESS, INGRESS, BACKSTOP };
-
-static bool frame_passes(enum hook hook, unsigned int ifindex, const struct frame *frame)
-{
-	const struct bpf_program *programs[] = { world->skel->progs.policy_egress,
-						 world->skel->progs.policy_ingress,
-						 world->skel->progs.policy_backstop };
-	struct __sk_buff context = { .ifindex = ifindex };
-	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame->bytes,
-		    .data_size_in = frame->size, .repeat = 1, .ctx_in = &context,
-		    .ctx_size_in = sizeof(context));
-
-	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(programs[hook]), &options), 0);
-	if (hook == BACKSTOP) {
-		assert_true((int)options.retval == TC_ACT_UNSPEC || options.retval == TC_ACT_SHOT);
-		return options.retval != TC_ACT_SHOT;
-	}
-	assert_in_range(options.retval, 0, 1);
-	return options.retval;
-}
-
-static bool spec_passes(enum hook hook, const struct spec *spec)
-{
-	struct frame frame;
-
-	frame_build(spec, &frame);
-	return frame_passes(hook, hook == BACKSTOP ? BACK : FRONT, &frame);
-}
-
-/* What leaves is OWN's, what comes is for it. */
-static struct spec spec_of(enum hook hook, bool ipv6, struct host remote, uint8_t protocol,
-			   uint16_t local_port, uint16_t remote_port)
-{
-	bool comes = hook == INGRESS;
-	struct spec spec = { .ipv6 = ipv6, .protocol = protocol, .payload = 32 };
-
-	spec.src = comes ? remote : OWN;
-	spec.dst = comes ? OWN : remote;
-	spec.sport = comes ? remote_port : local_port;
-	spec.dport = comes ? local_port : remote_port;
-	return spec;
-}
-
 static uint8_t icmp_of(bool ipv6)
 {
 	return ipv6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
-}
-
-static const uint8_t own_mac[6] = { 2, 0xcc, 0, 0, 0, 7 };
-
-static void port_set(bool strict, uint32_t netns)
-{
-	struct policy_port port = { .netns = netns, .set = FRONT_SET, .strict = strict };
-
-	memcpy(port.mac, own_mac, 6);
-	policy_world_port(world, BACK, &port);
-}
-
-static void world_reset(void)
-{
-	policy_world_forget(world);
-	world->settings->audit = 0;
-	policy_world_turn(world, 0);
 }
 
 /* ---- one packet, one rule -------------------------------------------------------------------- */
@@ -209,16 +143,6 @@ static struct policy_count count_all(void)
 		sum.untold += one.untold;
 	}
 	return sum;
-}
-
-static void count_expect(uint32_t rule, uint64_t allowed, uint64_t refused, uint64_t audited)
-{
-	struct policy_count count = policy_world_count(world, rule);
-
-	assert_int_equal(count.allowed, allowed);
-	assert_int_equal(count.refused, refused);
-	assert_int_equal(count.audited, audited);
-	assert_int_equal(count.told + count.untold, refused + audited);
 }
 
 static void test_row(void **state)
@@ -522,123 +446,15 @@ static void test_own_addresses_and_loopback_pass(void **state)
 	assert_false(frame_passes(EGRESS, FRONT, &frame));
 }
 
-/* ---- the veth -------------------------------------------------------------------------------- */
-
-static void arp_build(const uint8_t *mac, const uint8_t *sender_mac, uint8_t host,
-		      struct frame *frame)
-{
-	static const uint8_t head[] = { 8, 6, 0, 1, 8, 0, 6, 4, 0, 1 };
-
-	memset(frame, 0, sizeof(*frame));
-	memset(frame->bytes, 0xff, 6);
-	memcpy(frame->bytes + 6, mac, 6);
-	memcpy(frame->bytes + 12, head, sizeof(head));
-	memcpy(frame->bytes + 22, sender_mac, 6);
-	memcpy(frame->bytes + 28, (uint8_t[]){ 10, 1, 0, host }, 4);
-	frame->size = 60;
-}
-
-static void test_strict_lets_only_own_arp_leave(void **state)
-{
-	static const uint8_t other_mac[6] = { 2, 0xcc, 0, 0, 0, 8 };
-	struct frame frame;
-
-	(void)state;
-	world_reset();
-	arp_build(other_mac, other_mac, 9, &frame);
-	port_set(false, OWN_NETNS);
-	assert_true(frame_passes(BACKSTOP, BACK, &frame));
-	port_set(true, OWN_NETNS);
-	assert_false(frame_passes(BACKSTOP, BACK, &frame));
-	arp_build(own_mac, other_mac, 7, &frame);
-	assert_false(frame_passes(BACKSTOP, BACK, &frame));
-	arp_build(own_mac, own_mac, 9, &frame);
-	assert_false(frame_passes(BACKSTOP, BACK, &frame));
-	arp_build(own_mac, own_mac, 7, &frame);
-	assert_true(frame_passes(BACKSTOP, BACK, &frame));
-	memset(frame.bytes + 28, 0, 4); /* a probe */
-	assert_true(frame_passes(BACKSTOP, BACK, &frame));
-	frame.bytes[13] = 0x99; /* no ethertype of IP's */
-	assert_false(frame_passes(BACKSTOP, BACK, &frame));
-	port_set(false, OWN_NETNS);
-	assert_true(frame_passes(BACKSTOP, BACK, &frame));
-	count_expect(POLICY_RULE_SOCKETS, 0, 4, 0);
-}
-
-static void test_strict_lets_only_own_frames_leave(void **state)
-{
-	const struct trial *trial = *state;
-	struct spec spec = spec_of(BACKSTOP, trial->ipv6, OTHER_HOST, IPPROTO_UDP, 4000, 53);
-
-	world_reset();
-	assert_true(spec_passes(BACKSTOP, &spec));
-	port_set(true, OWN_NETNS);
-	assert_false(spec_passes(BACKSTOP, &spec));
-	memcpy(spec.src_mac, own_mac, 6);
-	assert_true(spec_passes(BACKSTOP, &spec));
-	port_set(false, OWN_NETNS);
-}
-
-/* In DB's addresses FRONT is as BATCH, which may not begin with others. */
-static void test_forged_source_is_of_no_network_at_the_veth(void **state)
-{
-	struct policy_class batch = { PARTIES + BATCH_SET, PARTIES + BATCH_SET };
-	struct spec spec = spec_of(BACKSTOP, false, OTHER_HOST, IPPROTO_UDP, 4000, 53);
-	uint32_t key = FRONT_SET * PARTIES + DB;
-	int fd = policy_world_table(world, "policy_unions", 0);
-
-	(void)state;
-	world_reset();
-	policy_world_batch(world);
-	assert_int_equal(bpf_map_update_elem(fd, &key, &batch, 0), 0);
-	close(fd);
-	spec.src.ipv4 = "192.0.2.50";
-	assert_false(spec_passes(EGRESS, &spec));
-	assert_true(spec_passes(BACKSTOP, &spec));
-	policy_world_place(world, "192.0.2.51/32", DB, OWN_NETNS);
-	spec.src.ipv4 = "192.0.2.51";
-	assert_false(spec_passes(BACKSTOP, &spec));
-	policy_world_fill(world, 0, rules, RULES);
-}
-
-static void test_a_tag_hides_nothing(void **state)
-{
-	const struct trial *trial = *state;
-	struct spec spec = spec_of(BACKSTOP, trial->ipv6, OTHER_HOST, IPPROTO_UDP, 4000, 54);
-
-	world_reset();
-	spec.tags[0] = (struct tag){ 0x8100, 5 };
-	assert_false(spec_passes(BACKSTOP, &spec));
-	spec.dport = 53;
-	assert_true(spec_passes(BACKSTOP, &spec));
-	count_expect(TO_OTHERS, 0, 1, 0);
-}
-
-static void test_other_interfaces_are_nobodys(void **state)
-{
-	const struct trial *trial = *state;
-	struct spec spec = spec_of(BACKSTOP, trial->ipv6, OTHER_HOST, IPPROTO_UDP, 4000, 54);
-	struct frame frame;
-
-	world_reset();
-	frame_build(&spec, &frame);
-	assert_true(frame_passes(BACKSTOP, SLIM, &frame));
-	assert_false(frame_passes(BACKSTOP, BACK, &frame));
-}
-
 /* ---- all of it ------------------------------------------------------------------------------- */
 
 static int up(void **state)
 {
-	struct policy_sockets sockets = { .deny = POLICY_SOCKET_PACKET };
-
 	(void)state;
 	world = policy_world_open();
 	policy_world_fill(world, 0, rules, RULES);
 	policy_world_place(world, "10.1.0.7/32", OTHERS, OWN_NETNS);
 	policy_world_place(world, "fd00::7/128", OTHERS, OWN_NETNS);
-	sockets.verdict[1] = POLICY_VERDICT(POLICY_RULE_SOCKETS, POLICY_DENY, 0);
-	policy_world_sockets(world, FRONT_SET, &sockets);
 	port_set(false, OWN_NETNS);
 	return 0;
 }
@@ -679,14 +495,6 @@ static int tests(void)
 		  test_a_later_fragment_passes_behind_its_first, NULL);
 	trial_add("in no group nothing is judged", both, test_in_no_group_nothing_is_judged, NULL);
 	trial_add("loopback passes", both, test_own_addresses_and_loopback_pass, NULL);
-	trial_add("strict lets only own ARP leave", ONCE, test_strict_lets_only_own_arp_leave,
-		  NULL);
-	trial_add("strict lets only own frames leave", both,
-		  test_strict_lets_only_own_frames_leave, NULL);
-	trial_add("a forged source is of no network at the veth", ONCE,
-		  test_forged_source_is_of_no_network_at_the_veth, NULL);
-	trial_add("a tag hides nothing", both, test_a_tag_hides_nothing, NULL);
-	trial_add("other interfaces are nobody's", both, test_other_interfaces_are_nobodys, NULL);
 	return trials_run(up, down);
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Isolation as an application sees it: real sockets in a cgroup and a network namespace, with a
  * peer at the other end of a veth. */
-#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -10,7 +9,6 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +19,7 @@
 #include <unistd.h>
 
 #include "build/policy.skel.h"
+#include "tests/prog/policy_calls.h"
 #include "tests/prog/policy_peer.h"
 #include "tests/prog/policy_world.h"
 #include "tests/prog/trials.h"
@@ -28,8 +27,6 @@
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
 #endif
-
-#define WAIT_MS	500
 
 enum { TO_DB, TO_DB_REST, TO_OFFICE, TO_WATCHED, TO_OTHERS_DNS, TO_OTHERS, FROM_OTHERS_HTTP,
        FROM_OTHERS_QUIC, FROM_OTHERS, RULES };
@@ -50,84 +47,6 @@ static struct policy_world *world;
 static unsigned int outside; /* the peer's end of the veth */
 
 /* ---- sockets --------------------------------------------------------------------------------- */
-
-static socklen_t address_of(const char *text, uint16_t port, struct sockaddr_storage *ret_address)
-{
-	struct sockaddr_in6 *ipv6 = (void *)ret_address;
-	struct sockaddr_in *ipv4 = (void *)ret_address;
-
-	memset(ret_address, 0, sizeof(*ret_address));
-	if (inet_pton(AF_INET, text, &ipv4->sin_addr) == 1) {
-		ipv4->sin_family = AF_INET;
-		ipv4->sin_port = htons(port);
-		return sizeof(*ipv4);
-	}
-	assert_int_equal(inet_pton(AF_INET6, text, &ipv6->sin6_addr), 1);
-	ipv6->sin6_family = AF_INET6;
-	ipv6->sin6_port = htons(port);
-	return sizeof(*ipv6);
-}
-
-static int family_of(const char *text)
-{
-	return strchr(text, ':') ? AF_INET6 : AF_INET;
-}
-
-static bool readable(int fd)
-{
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-
-	return poll(&poll_fd, 1, WAIT_MS) == 1;
-}
-
-/* "ping" there and back on a socket that is connected. */
-static bool echoes(int fd)
-{
-	char text[8];
-
-	return send(fd, "ping", 4, MSG_NOSIGNAL) == 4 && readable(fd) &&
-	       recv(fd, text, sizeof(text), 0) == 4;
-}
-
-/* 0 or the errno; *ret_fd is left open where it is wanted. */
-static int connects(int type, const char *to, uint16_t port, int *ret_fd)
-{
-	struct sockaddr_storage address;
-	socklen_t size = address_of(to, port, &address);
-	int fd = socket(family_of(to), type, 0), err;
-
-	assert_true(fd >= 0);
-	err = connect(fd, (void *)&address, size) ? errno : 0;
-	if (ret_fd && !err)
-		*ret_fd = fd;
-	else
-		close(fd);
-	return err;
-}
-
-static int sends_to(int fd, const char *to, uint16_t port, int flags)
-{
-	struct sockaddr_storage address;
-	socklen_t size = address_of(to, port, &address);
-
-	return sendto(fd, "ping", 4, flags, (void *)&address, size) == 4 ? 0 : errno;
-}
-
-static int binds(int type, const char *at, uint16_t port, int *ret_fd)
-{
-	struct sockaddr_storage address;
-	socklen_t size = address_of(at, port, &address);
-	int fd = socket(family_of(at), type, 0), on = 1, err;
-
-	assert_true(fd >= 0);
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	err = bind(fd, (void *)&address, size) ? errno : 0;
-	if (ret_fd && !err)
-		*ret_fd = fd;
-	else
-		close(fd);
-	return err;
-}
 
 static void reset(void)
 {
