@@ -44,21 +44,25 @@ def pids_of(path):
         return []  # it is gone, or was just removed
 
 
-def _ended(path):
-    """Whether nobody is left. Ends those who are: they may have had children meanwhile."""
-    found = pids_of(path)
-    for pid in found:
+def _removed(path):
+    """Whether it is gone. Ends who is in it: they may have had children, and who was told to join
+    may come late, also between the look and the removal."""
+    for pid in pids_of(path):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    return not found
+    try:
+        path.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def remove(path):
     """With all that stands below it and runs in it."""
     for folder, _, _ in os.walk(path, topdown=False):
-        folder = pathlib.Path(folder)
-        wait_for(functools.partial(_ended, folder), f"the end of all in {folder}")
-        folder.rmdir()
+        wait_for(functools.partial(_removed, pathlib.Path(folder)), f"the end of {folder}")
 
 
 def trees():
