@@ -54,29 +54,9 @@ static void generation_clear(struct generation *generation)
 
 /* ---- one look -------------------------------------------------------------------------------- */
 
-static uint16_t member_set(const struct policy_member *members, size_t count, uint64_t id)
+uint16_t isolation_set_of(const struct policy_tables *tables, const struct subject *subject)
 {
-	size_t low = 0;
-
-	while (id && low < count) {
-		size_t middle = low + (count - low) / 2;
-
-		if (members[middle].id == id)
-			return members[middle].set;
-		if (members[middle].id < id)
-			low = middle + 1;
-		else
-			count = middle;
-	}
-	return POLICY_SET_NONE;
-}
-
-uint16_t isolation_set_of(const struct policy_tables *tables, uint64_t cgroup, uint64_t cookie)
-{
-	uint16_t of_cgroup = member_set(tables->cgroups, tables->cgroup_count, cgroup);
-	uint16_t of_netns = member_set(tables->namespaces, tables->namespace_count, cookie);
-
-	return tables->pairs[of_cgroup * tables->dims.set_count + of_netns];
+	return policy_set_of(tables, subject->cgroup_id, subject->cookie, false);
 }
 
 /* The host's ends of the veths by which subjects in groups send. What their ends call the other one
@@ -94,7 +74,7 @@ static struct policy_backstop *backstops_of(const struct isolation *isolation,
 		const struct net_link *link =
 			net_view_link(&isolation->manager->view, end->ifindex);
 		struct policy_backstop *backstop = &list[*ret_count];
-		uint16_t set = isolation_set_of(tables, subject->cgroup_id, subject->cookie);
+		uint16_t set = isolation_set_of(tables, subject);
 		bool twice = false;
 
 		if (!link || link->kind != NET_VETH || link->peer != end->peer ||
@@ -202,10 +182,8 @@ static void subjects_tell(const struct generation *before, const struct generati
 {
 	for (size_t i = 0; i < now->found.subjects.count; i++) {
 		const struct subject *subject = &now->found.subjects.list[i];
-		uint16_t set = isolation_set_of(now->tables, subject->cgroup_id, subject->cookie);
-		uint16_t old = before->tables ? isolation_set_of(before->tables,
-								 subject->cgroup_id,
-								 subject->cookie)
+		uint16_t set = isolation_set_of(now->tables, subject);
+		uint16_t old = before->tables ? isolation_set_of(before->tables, subject)
 					      : POLICY_SET_NONE;
 		const char *was = before->tables ? before->tables->set_names[old] : "(none)";
 

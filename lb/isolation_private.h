@@ -42,8 +42,8 @@ struct isolation {
 	const struct config_policy *told_policy; /* whose warnings were told */
 };
 
-/* The set of somebody by its cgroup's id and its namespace's cookie, as programs find it. */
-uint16_t isolation_set_of(const struct policy_tables *tables, uint64_t cgroup, uint64_t cookie);
+/* The set that a subject is in, as programs find it. */
+uint16_t isolation_set_of(const struct policy_tables *tables, const struct subject *subject);
 
 /* lb/isolation_tell.c: a policy_event_function. */
 void isolation_tell(const struct policy_event *event, void *context);

@@ -95,8 +95,7 @@ static struct json_object *subject_json(const struct isolation *isolation,
 {
 	struct json_object *object = json_object_new_object();
 	struct json_object *addresses = json_object_new_array();
-	uint16_t set = isolation_set_of(isolation->now.tables, subject->cgroup_id,
-					subject->cookie);
+	uint16_t set = isolation_set_of(isolation->now.tables, subject);
 	char text[ADDR_TEXT_MAX];
 
 	for (size_t i = 0; i < subject->address_count; i++)
@@ -238,7 +237,7 @@ static struct json_object *seen_json(const struct isolation *isolation,
 
 	memcpy(addr.byte, key->remote, sizeof(addr.byte));
 	remote = subject_with(isolation, &addr);
-	set = remote ? isolation_set_of(tables, remote->cgroup_id, remote->cookie)
+	set = remote ? isolation_set_of(tables, remote)
 		     : POLICY_SET_NONE;
 	ADD(object, "groups", text_json(tables->set_names[key->set]));
 	ADD(object, "direction",

@@ -61,6 +61,11 @@ struct policy_question {
 	bool initiates;		/* the local end began it */
 };
 
+/* The set that the programs find by a cgroup's id and a namespace's cookie (0: none). Who is in no
+ * cgroup of the tables is new below a governed parent. */
+uint16_t policy_set_of(const struct policy_tables *tables, uint64_t cgroup, uint64_t cookie,
+		       bool below_parent);
+
 /* The same answer that the programs give, by the same tables: for tests, for cutting connections on
  * kernels that cannot do it themselves, and for "explain". POLICY_ALLOW with the rule
  * POLICY_RULE_DEFAULT where nobody is touched. */

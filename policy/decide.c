@@ -11,7 +11,7 @@ static bool member_find(const struct policy_member *members, size_t count, uint6
 {
 	size_t low = 0, high = count;
 
-	while (low < high) {
+	while (id && low < high) {
 		size_t middle = low + (high - low) / 2;
 
 		if (members[middle].id == id) {
@@ -26,17 +26,16 @@ static bool member_find(const struct policy_member *members, size_t count, uint6
 	return false;
 }
 
-static uint16_t own_set(const struct policy_tables *tables,
-			const struct policy_question *question)
+uint16_t policy_set_of(const struct policy_tables *tables, uint64_t cgroup, uint64_t cookie,
+		       bool below_parent)
 {
-	uint16_t cgroup = POLICY_SET_NONE, netns = POLICY_SET_NONE;
+	uint16_t of_cgroup = POLICY_SET_NONE, of_netns = POLICY_SET_NONE;
 
-	if (!member_find(tables->cgroups, tables->cgroup_count, question->cgroup, &cgroup) &&
-	    question->below_parent)
-		cgroup = POLICY_SET_NEW;
-	if (question->cookie)
-		member_find(tables->namespaces, tables->namespace_count, question->cookie, &netns);
-	return tables->pairs[(size_t)cgroup * tables->dims.set_count + netns];
+	if (!member_find(tables->cgroups, tables->cgroup_count, cgroup, &of_cgroup) &&
+	    below_parent)
+		of_cgroup = POLICY_SET_NEW;
+	member_find(tables->namespaces, tables->namespace_count, cookie, &of_netns);
+	return tables->pairs[(size_t)of_cgroup * tables->dims.set_count + of_netns];
 }
 
 static const struct policy_place *place_find(const struct policy_tables *tables,
@@ -84,7 +83,8 @@ uint32_t policy_decide(const struct policy_tables *tables, const struct policy_q
 {
 	uint8_t protocol = question->protocol == IPPROTO_ICMPV6 ? IPPROTO_ICMP
 								: question->protocol;
-	uint16_t set = own_set(tables, question);
+	uint16_t set = policy_set_of(tables, question->cgroup, question->cookie,
+				     question->below_parent);
 	const struct policy_place *remote;
 	uint32_t class = 0;
 	struct policy_class own;

@@ -258,15 +258,6 @@ static void a_connection_to_its_own_address_passes(void **state)
 				"- allow");
 }
 
-static int ground_leave(void **state)
-{
-	(void)state;
-	policy_tables_free(ground.tables);
-	ground.tables = NULL;
-	diag_clear(&ground.diag);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

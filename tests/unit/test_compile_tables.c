@@ -470,15 +470,6 @@ static void verdicts_have_a_text(void **state)
 			    "rule 9, which the config no longer has (deny)");
 }
 
-static int ground_leave(void **state)
-{
-	(void)state;
-	policy_tables_free(ground.tables);
-	ground.tables = NULL;
-	diag_clear(&ground.diag);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
