@@ -155,6 +155,17 @@ def test_unload_takes_everything_away(network, lbd, conf, running):
     assert curl(network.client, VIP4)
 
 
+def test_unload_beside_the_end_of_a_daemon_takes_all_of_it(network, lbd, conf):
+    """It hangs up on whoever asks then, leaves its socket, and a little later its pins."""
+    for pause_ms in range(8, 28, 2):
+        lbd.start(conf)
+        network.edge.start("sh", "-c", f"sleep {pause_ms / 1000}; kill {lbd.process.pid}")
+        said = lbd.ctl("unload", check=False)
+        assert (said.returncode, said.stderr) == (0, ""), pause_ms
+        assert lbd.process.wait() == 0
+        assert_nothing_left(network, lbd)
+
+
 def test_unload_leaves_the_filters_of_others(network, lbd, conf):
     foreign.attach_tc(network.edge, "v1")
     theirs = filters(network, "v1")
