@@ -2,6 +2,7 @@
 """A Docker daemon of its own inside a namespace, with containers made of busybox. It shares
 nothing with the machine's Docker: other data, other socket, other network."""
 
+import contextlib
 import io
 import json
 import os
@@ -139,10 +140,12 @@ class Docker:
         assert self.wait_ready()
 
     def close(self):
-        if self.process.running() and self.socket.exists() and not self.away.exists():
-            names = self.run("ps", "-aq", check=False).stdout.decode().split()
-            if names:
-                self.run("rm", "-f", *names, check=False)
+        # Asked nicely, for the networks' sake; what does not answer is ended below.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            if self.process.running() and self.socket.exists() and not self.away.exists():
+                names = self.run("ps", "-aq", check=False).stdout.decode().split()
+                if names:
+                    self.run("rm", "-f", *names, check=False)
         self.process.signal(signal.SIGKILL)
         self.process.wait()
         for name in (self.cgroup, self.shared.partition("/")[0]):

@@ -2,6 +2,7 @@
 """Podman's API service inside a namespace, with containers made of busybox. It shares nothing with
 the machine's Podman: other storage, other socket, other networks."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -96,8 +97,8 @@ class Podman:
     def kill(self, name):
         self.call("POST", f"/containers/{name}/kill")
 
-    def remove(self, name):
-        self.call("DELETE", f"/containers/{name}?force=true")
+    def remove(self, name, check=True):
+        self.call("DELETE", f"/containers/{name}?force=true", check=check)
 
     def inspect(self, name):
         return json.loads(self.call("GET", f"/containers/{name}/json"))
@@ -107,10 +108,12 @@ class Podman:
         return next(iter(networks.values()))["IPAddress"]
 
     def close(self):
-        if self.process.running() and self.socket.exists():
-            listed = self.call("GET", "/containers/json?all=1", check=False)
-            for container in json.loads(listed or "[]"):
-                self.remove(container["Id"])
+        # Asked nicely; what does not answer, or is being removed already, is ended below.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            if self.process.running() and self.socket.exists():
+                listed = self.call("GET", "/containers/json?all=1", check=False)
+                for container in json.loads(listed or "[]"):
+                    self.remove(container["Id"], check=False)
         self.process.signal(signal.SIGKILL)
         self.process.wait()
         cgroups.remove_everywhere(self.cgroup)
