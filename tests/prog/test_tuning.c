@@ -294,6 +294,22 @@ static void without_a_policy_nobody_is_tuned(void **state)
 
 /* ---- what it does ---------------------------------------------------------------------------- */
 
+/* On a machine that is slow enough (an emulated one, and busy) the timer can fire before the whole
+ * window has been written; more than the window never is. */
+static struct tun_flight whole_flight(int tun, uint32_t window)
+{
+	struct tun_flight flight;
+
+	for (int attempt = 0; attempt < 5; attempt++) {
+		assert_int_equal(tun_peer_flight(tun, &flight), 0);
+		assert_true(flight.bytes <= window);
+		if (flight.bytes == window)
+			break;
+	}
+	assert_int_equal(flight.bytes, window);
+	return flight;
+}
+
 static void first_flight_is_the_window_and_returns_after_the_rto(void **state)
 {
 	struct tun_flight flight;
@@ -304,12 +320,10 @@ static void first_flight_is_the_window_and_returns_after_the_rto(void **state)
 		skip();
 	tune(&tuning_full);
 	tuned_group_move(group, TUNED_INSIDE);
-	assert_int_equal(tun_peer_flight(tun, &flight), 0);
-	assert_int_equal(flight.bytes, WINDOW * TUN_PEER_MSS);
+	flight = whole_flight(tun, WINDOW * TUN_PEER_MSS);
 	assert_in_range(flight.again_ms, RTO_MS / 2, 190);
 	tuned_group_move(group, TUNED_OUTSIDE);
-	assert_int_equal(tun_peer_flight(tun, &flight), 0);
-	assert_int_equal(flight.bytes, USUAL_WINDOW * TUN_PEER_MSS);
+	flight = whole_flight(tun, USUAL_WINDOW * TUN_PEER_MSS);
 	assert_true(flight.again_ms >= 190);
 	close(tun);
 }
