@@ -14,7 +14,7 @@ else
 say	=
 endif
 
-PACKAGES := libbpf libxdp libnl-3.0 libconfig libevent json-c libcurl libsystemd libnl-route-3.0
+PACKAGES := libbpf libxdp libnl-3.0 libconfig libevent json-c libcurl libsystemd libnl-route-3.0 ncursesw
 WARN	 := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes
 CFLAGS	 := -std=gnu11 -O2 -g $(WARN) -D_GNU_SOURCE -I$(dir $(BUILD)) -I. -Ixdp \
 	    $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
@@ -26,7 +26,7 @@ SKELS	 := $(patsubst %.bpf.c,$(BUILD)/%.skel.h,$(notdir $(wildcard xdp/*.bpf.c p
 
 COMMON	 := $(wildcard config/*.c lb/model/*.c lb/kernel/*.c lb/watch/*.c) \
 	    $(filter-out %.bpf.c,$(wildcard policy/*.c))
-LBD	 := $(wildcard lb/*.c lb/api/*.c)
+LBD	 := $(wildcard lb/*.c lb/api/*.c lb/flows/*.c)
 LBCTL	 := $(wildcard lb/ctl/*.c)
 object	  = $(1:%.c=$(BUILD)/obj/%.o)
 

@@ -195,6 +195,19 @@ struct config_policy {
 	size_t tcp_count;
 };
 
+/* Who talks to whom. */
+struct config_flows {
+	unsigned int interval_ms;	/* of sizes and of what is exported */
+	unsigned int idle_ms;		/* silence after which datagrams are another flow */
+	uint32_t records;		/* flows that live or were not read yet; a power of two */
+	uint32_t keep;			/* flows that ended, for "lbctl flows --since" */
+	char **cgroups;			/* paths below which flows are seen; none: everywhere */
+	size_t cgroup_count;
+	char *influxdb;			/* URL that lines are posted to; NULL: none */
+	char *influxdb_token;		/* file with the token of 2.x; NULL: none */
+	int line;
+};
+
 struct config {
 	char *file;		/* as it was given */
 	bool includes;		/* it has an @include: other files are part of it */
@@ -203,6 +216,7 @@ struct config {
 	struct config_service *services;
 	size_t service_count;
 	struct config_policy *policy;	/* NULL: none */
+	struct config_flows *flows;	/* NULL: none are seen */
 	char *runtime_socket;	/* of the containers' API; never NULL */
 	char *api_socket;	/* NULL: not in the file */
 	char *api_http;		/* "ADDRESS:PORT"; NULL: none */

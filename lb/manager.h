@@ -24,6 +24,8 @@ struct locals;		/* lb/local.c: local clients of a vip */
 
 struct container;	/* lb/model/container.h */
 struct isolation;	/* lb/isolation.c */
+struct flows;		/* lb/flows/flows.c */
+struct events;		/* lb/events.c */
 
 struct manager {
 	struct options options;
@@ -55,6 +57,8 @@ struct manager {
 	struct health *health;
 	struct container_source *containers; /* lb/containers.c; NULL: nobody asks for any */
 	struct isolation *isolation;
+	struct flows *flows;
+	struct events *events;
 
 	struct dataplane *dataplane;
 	bool followed;			/* actual is all that the sources said when last asked */

@@ -9,6 +9,10 @@
  *	POST /v1/override   {"service", "backend"} and "state", "weight" or "reset"; {"reset_all"}
  *	POST /v1/policy     {"mode": "audit"}: break-glass; "enforce" takes it back
  *	GET  /v1/policy/seen[?seconds=N]  kinds of flows that were judged
+ *	GET  /v1/flows[?container=NAME&peer=ADDRESS|PREFIX|NAME&port=N&since=SECONDS]
+ *	GET  /v1/graph[?since=SECONDS]
+ *	GET  /v1/containers what their flows add up to
+ *	GET  /v1/events[?from=N&wait=SECONDS]  waits until there is one, or that long
  *	POST /v1/unload     {"pin"} (if given, it must be ours), {"all": true}: takes the balancer,
  *	                    or isolation too, away; the daemon then ends
  *
