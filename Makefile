@@ -75,6 +75,8 @@ $(UNIT): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(CTL_O) $(BUILD)/libcomm
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) -o $@ $^ $(LIBS) -lcmocka
 
+$(BUILD)/tests/test_events: $(call object,lb/events.c lb/log.c)
+
 $(PROG): $(BUILD)/tests/%: $(BUILD)/obj/tests/prog/%.o $(PROG_O) $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) -o $@ $^ $(LIBS) -lcmocka

@@ -32,7 +32,8 @@ struct change {
 	const char *object;	/* "backend web/web-a 10.1.0.2" */
 	const char *from, *to;	/* NULL: none */
 	const char *cause;	/* NULL or "": none */
-	struct json_object *more; /* further members of the event; taken over; NULL: none */
+	struct json_object *more; /* further members of the event, or another "text"; taken over;
+				   * NULL: none */
 };
 
 /* The event alone, where the log has its own line or none. */
@@ -44,9 +45,10 @@ void change_tell(struct events *events, int level, const struct change *change);
 /* Called after an event was added, from wherever that was. It must not add any. */
 void events_listen(struct events *events, void (*added)(void *data), void *data);
 
-/* {"events":[{"seq","time","kind","object","from","to","cause","text",...}],"next":N,"lost":N}:
- * those from number `from` on, `room` at most; `next` is where to go on, `lost` how many were
- * forgotten before they could be told. The caller puts it. */
+/* {"started","events":[{"seq","time","kind","object","from","to","cause","text",...}],"next":N,
+ * "lost":N}: those from number `from` on, `room` at most; `next` is where to go on, `lost` how many
+ * were forgotten before they could be told. `started`: when this numbering began; another one is
+ * another daemon's. The caller puts it. */
 struct json_object *events_json(const struct events *events, uint64_t from, size_t room);
 uint64_t events_next(const struct events *events); /* the number that the next one will have */
 

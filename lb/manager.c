@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lb/events.h"
 #include "lb/isolation.h"
 #include "lb/kernel/attach.h"
 #include "lb/kernel/sink.h"
@@ -147,6 +148,7 @@ int manager_start(const struct options *options, struct event_base *loop,
 		return -ENOMEM;
 	manager->options = *options;
 	manager->loop = loop;
+	manager->events = events_new();
 	err = manager_read(manager, &first, &read, diag);
 	config = read.config;
 	if (!err) {
@@ -199,6 +201,7 @@ void manager_stop(struct manager *manager)
 	free(manager->previous_text);
 	free(manager->pin);
 	free(manager->socket);
+	events_free(manager->events);
 	free(manager);
 }
 
