@@ -16,6 +16,7 @@
 #include "lb/watch/runtime.h"
 
 #define FIRST_LIST_MS 2000
+#define OBJECT_MAX    320 /* "container runtime PATH" */
 
 struct container_source {
 	struct runtime *runtime;	/* NULL: not watched */
@@ -131,6 +132,18 @@ const struct container *containers_watched(const struct manager *manager,
 	return runtime_containers(source->runtime, ret_count);
 }
 
+static void silence_tell(struct manager *manager, const char *socket, const char *reason)
+{
+	char object[OBJECT_MAX];
+
+	log_warning("policy: the container runtime at %s does not answer: %s; "
+		    "containers that nobody has named are judged by the strictest rules",
+		    socket, reason);
+	snprintf(object, sizeof(object), "container runtime %s", socket);
+	events_add(manager->events, &(struct change){ .kind = EVENT_CONTAINER, .object = object,
+						      .to = "not connected", .cause = reason });
+}
+
 const struct container *containers_list(struct manager *manager, const struct config *config,
 					size_t *ret_count, enum containers_known *ret_known)
 {
@@ -145,9 +158,7 @@ const struct container *containers_list(struct manager *manager, const struct co
 						    reason);
 		*ret_known = source->first_known ? CONTAINERS_ALL : CONTAINERS_NONE;
 		if (!source->first_known)
-			log_warning("policy: the container runtime at %s does not answer: %s; "
-				    "containers that nobody has named are judged by the strictest "
-				    "rules", source->socket, reason);
+			silence_tell(manager, source->socket, reason);
 	}
 	source->asked = true;
 	*ret_count = source->first.count;
@@ -156,18 +167,25 @@ const struct container *containers_list(struct manager *manager, const struct co
 
 /* ---- watching ------------------------------------------------------------------------------- */
 
-static void connection_tell(struct container_source *source)
+static void connection_tell(struct manager *manager)
 {
+	struct container_source *source = manager->containers;
 	const char *reason = runtime_reason(source->runtime);
+	char object[OBJECT_MAX], cause[RUNTIME_REASON_MAX + 64] = "";
 
 	if (!strcmp(source->reason, reason))
 		return;
+	snprintf(object, sizeof(object), "container runtime %s", source->socket);
 	if (reason[0])
-		log_warning("container runtime %s: %s → not connected: %s; what is known of "
-			    "containers stays", source->socket,
-			    source->reason[0] ? "not connected" : "connected", reason);
-	else
-		log_notice("container runtime %s: not connected → connected", source->socket);
+		snprintf(cause, sizeof(cause), "%s; what is known of containers stays", reason);
+	change_tell(manager->events, reason[0] ? LOG_WARNING : LOG_NOTICE,
+		    &(struct change){
+			    .kind = EVENT_CONTAINER,
+			    .object = object,
+			    .from = source->reason[0] ? "not connected" : "connected",
+			    .to = reason[0] ? "not connected" : "connected",
+			    .cause = cause,
+		    });
 	snprintf(source->reason, sizeof(source->reason), "%s", reason);
 }
 
@@ -175,7 +193,7 @@ static void on_runtime(void *data)
 {
 	struct manager *manager = data;
 
-	connection_tell(manager->containers);
+	connection_tell(manager);
 	isolation_wake(manager->isolation);
 	manager_wake(manager);
 }

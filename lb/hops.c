@@ -48,6 +48,18 @@ static bool all_generic(const struct config *config)
 	return true;
 }
 
+static void napi_tell(struct manager *manager, const char *name, const char *end)
+{
+	const char *cause = "without NAPI there the kernel drops what XDP sends";
+	char object[IFNAMSIZ + 64];
+
+	log_notice("%s: GRO off → on at the %s end: %s", name, end, cause);
+	snprintf(object, sizeof(object), "GRO of interface %s at the %s end", name, end);
+	events_add(manager->events, &(struct change){ .kind = EVENT_INTERFACE, .object = object,
+						      .from = "off", .to = "on",
+						      .cause = cause });
+}
+
 static void napi_enable(struct manager *manager, const struct net_link *link, const char *end,
 			struct link_state *state)
 {
@@ -55,8 +67,7 @@ static void napi_enable(struct manager *manager, const struct net_link *link, co
 	int err = veth_end_enable_napi(manager->net, link, &changed);
 
 	if (changed)
-		log_notice("%s: GRO off → on at the %s end: without NAPI there the kernel drops "
-			   "what XDP sends", link->name, end);
+		napi_tell(manager, link->name, end);
 	if (!err)
 		return;
 	state->usable = false;

@@ -98,10 +98,14 @@ static struct policy_backstop *backstops_of(const struct isolation *isolation,
 /* What a look could not do though its rules are in force: told when it is another than the last. */
 static void trouble_tell(struct isolation *isolation, const struct diag *diag)
 {
+	const char *before = isolation->trouble ? isolation->trouble : "";
 	char *text = diag_text(diag);
 
-	if (diag->count && (!isolation->trouble || strcmp(isolation->trouble, text)))
+	if (strcmp(before, text) != 0) {
 		log_diag(LOG_WARNING, diag);
+		trouble_add_event(isolation->manager, EVENT_PLAN, "policy", "in force", *before,
+				  diag);
+	}
 	free(isolation->trouble);
 	isolation->trouble = text;
 }
@@ -175,22 +179,6 @@ static void newborn_follow(struct isolation *isolation, const struct config *con
 	    policy_newborn_attach(isolation->companions, &diag) &&
 	    isolation->told_policy != config->policy)
 		log_diag(LOG_WARNING, &diag);
-}
-
-/* Who is in other groups than before, one line each. */
-static void subjects_tell(const struct generation *before, const struct generation *now)
-{
-	for (size_t i = 0; i < now->found.subjects.count; i++) {
-		const struct subject *subject = &now->found.subjects.list[i];
-		uint16_t set = isolation_set_of(now->tables, subject);
-		uint16_t old = before->tables ? isolation_set_of(before->tables, subject)
-					      : POLICY_SET_NONE;
-		const char *was = before->tables ? before->tables->set_names[old] : "(none)";
-
-		if (strcmp(was, now->tables->set_names[set]))
-			log_notice("policy: %s: %s → %s", subject->name, was,
-				   now->tables->set_names[set]);
-	}
 }
 
 static bool parties_are_equal(const struct config_party *a, const struct config_party *b)
@@ -309,7 +297,7 @@ static int look(struct isolation *isolation, const struct config *config, struct
 		counts_keep(isolation, &before, &next);
 	if (!before.tables || !sets_are_equal(before.tables, next.tables))
 		isolation->seen_from_ns = monotonic_ns();
-	subjects_tell(&before, &next);
+	isolation_tell_groups(isolation, &before, &next);
 	isolation->now = next;
 	generation_clear(&before);
 	companions_follow(isolation, config);
@@ -481,7 +469,9 @@ int isolation_unload(struct isolation *isolation, struct diag *diag)
 	parts_close(isolation);
 	err = policy_unload(isolation->manager->pin, diag);
 	if (was && !err)
-		log_notice("policy: in force → none");
+		change_tell(isolation->manager->events, LOG_NOTICE,
+			    &(struct change){ .kind = EVENT_PLAN, .object = "policy",
+					      .from = "in force", .to = "none" });
 	return err;
 }
 
@@ -520,6 +510,13 @@ int isolation_apply(struct isolation *isolation, const struct config *config, st
 	if (!err && isolation->waiting)
 		log_warning("policy: what is in the kernel stays in force until the container "
 			    "runtime answers, or until a reload");
+	if (!err && first)
+		events_add(isolation->manager->events,
+			   &(struct change){ .kind = EVENT_PLAN, .object = "policy",
+					     .from = "none", .to = "in force",
+					     .cause = isolation->waiting
+							      ? "that of the lbd before this one"
+							      : NULL });
 	return err;
 }
 
@@ -537,8 +534,7 @@ void isolation_cut(struct isolation *isolation)
 	}
 	isolation->cut_total += cut.cut;
 	if (cut.cut || cut.kept)
-		log_notice("policy: live connections that it forbids: %zu cut, %zu could not be",
-			   cut.cut, cut.kept);
+		isolation_tell_cut(isolation, &cut);
 }
 
 int isolation_set_audit(struct isolation *isolation, bool audit, struct diag *diag)
@@ -547,9 +543,15 @@ int isolation_set_audit(struct isolation *isolation, bool audit, struct diag *di
 		diag_add(diag, NULL, 0, "there is no policy in the config");
 		return -ENOENT;
 	}
-	if (policy_kernel_audit(isolation->kernel) != audit)
+	if (policy_kernel_audit(isolation->kernel) != audit) {
 		log_notice("policy: %s → %s by lbctl", audit ? "enforce" : "audit",
 			   audit ? "audit: everything passes and is told" : "enforce");
+		events_add(isolation->manager->events,
+			   &(struct change){ .kind = EVENT_PLAN, .object = "policy",
+					     .from = audit ? "enforce" : "audit",
+					     .to = audit ? "audit" : "enforce",
+					     .cause = "by lbctl" });
+	}
 	policy_kernel_set_audit(isolation->kernel, audit);
 	if (!audit)
 		isolation_cut(isolation);

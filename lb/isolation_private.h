@@ -19,6 +19,8 @@ struct generation {
 	uint64_t current;		/* policy_kernel_current() of it */
 };
 
+struct policy_cut; /* policy/cut.h */
+
 struct kept_event {
 	struct json_object *json;	/* NULL: none yet */
 	time_t time;			/* CLOCK_REALTIME */
@@ -47,6 +49,10 @@ uint16_t isolation_set_of(const struct policy_tables *tables, const struct subje
 
 /* lb/isolation_tell.c: a policy_event_function. */
 void isolation_tell(const struct policy_event *event, void *context);
+/* Who is in other groups than before, one line each. */
+void isolation_tell_groups(struct isolation *isolation, const struct generation *before,
+			   const struct generation *now);
+void isolation_tell_cut(struct isolation *isolation, const struct policy_cut *cut);
 /* "web-a", or the path or number of the cgroup; into text[size]. */
 const char *isolation_name(const struct isolation *isolation, uint64_t cgroup, uint32_t netns,
 			   char *text, size_t size);

@@ -138,7 +138,7 @@ static struct json_object *stands_json(const struct isolation *isolation)
 
 /* ---- what was told --------------------------------------------------------------------------- */
 
-static struct json_object *events_json(const struct isolation *isolation)
+static struct json_object *denials_json(const struct isolation *isolation)
 {
 	struct json_object *list = json_object_new_array();
 	uint64_t kept = isolation->event_count < EVENTS_KEPT ? isolation->event_count
@@ -197,7 +197,7 @@ struct json_object *isolation_json(struct isolation *isolation)
 	ADD(object, "subjects", subjects_json(isolation));
 	ADD(object, "connections_cut", number_json(isolation->cut_total));
 	ADD(object, "lost", lost);
-	ADD(object, "events", events_json(isolation));
+	ADD(object, "events", denials_json(isolation));
 	return object;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the programs tell, as sentences: one log line an event, and the last ones for show. */
+/* What the programs tell, as sentences: one log line and one event each, and the last ones for
+ * show. What isolation does by itself to those that it judges is told here too. */
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <json-c/json.h>
@@ -14,6 +15,7 @@
 #include "config/mem.h"
 #include "lb/isolation_private.h"
 #include "lb/log.h"
+#include "policy/cut.h"
 
 static const char *const hook_names[POLICY_HOOKS] = {
 	[POLICY_HOOK_CONNECT] = "connect", [POLICY_HOOK_SENDMSG] = "sendmsg",
@@ -230,6 +232,22 @@ static struct json_object *event_json(const struct isolation *isolation,
 	return object;
 }
 
+static void denial_add_event(struct isolation *isolation, const struct policy_event *event,
+			     struct json_object *json)
+{
+	struct json_object *rule;
+
+	events_add(isolation->manager->events, &(struct change){
+		.kind = EVENT_DENIAL,
+		.object = json_object_get_string(json_object_object_get(json, "container")),
+		.to = event->passed ? "would be refused" : "refused",
+		.cause = json_object_object_get_ex(json, "rule", &rule)
+				 ? json_object_get_string(rule)
+				 : "a rule of the list before this one",
+		.more = json_object_get(json),
+	});
+}
+
 void isolation_tell(const struct policy_event *event, void *context)
 {
 	struct isolation *isolation = context;
@@ -240,5 +258,47 @@ void isolation_tell(const struct policy_event *event, void *context)
 	kept->json = event_json(isolation, event, text);
 	kept->time = time(NULL);
 	log_notice("policy: %s", text);
+	denial_add_event(isolation, event, kept->json);
 	free(text);
+}
+
+void isolation_tell_groups(struct isolation *isolation, const struct generation *before,
+			   const struct generation *now)
+{
+	struct events *events = isolation->manager->events;
+
+	for (size_t i = 0; i < now->found.subjects.count; i++) {
+		const struct subject *subject = &now->found.subjects.list[i];
+		uint16_t set = isolation_set_of(now->tables, subject);
+		uint16_t old = before->tables ? isolation_set_of(before->tables, subject)
+					      : POLICY_SET_NONE;
+		const char *was = before->tables ? before->tables->set_names[old] : "(none)";
+
+		if (!strcmp(was, now->tables->set_names[set]))
+			continue;
+		log_notice("policy: %s: %s → %s", subject->name, was,
+			   now->tables->set_names[set]);
+		events_add(events, &(struct change){ .kind = EVENT_CONTAINER,
+						     .object = subject->name, .from = was,
+						     .to = now->tables->set_names[set],
+						     .cause = "groups of the policy" });
+	}
+}
+
+void isolation_tell_cut(struct isolation *isolation, const struct policy_cut *cut)
+{
+	struct json_object *more = json_object_new_object();
+	char to[80];
+
+	log_notice("policy: live connections that it forbids: %zu cut, %zu could not be", cut->cut,
+		   cut->kept);
+	json_object_object_add(more, "cut", json_object_new_uint64(cut->cut));
+	json_object_object_add(more, "kept", json_object_new_uint64(cut->kept));
+	snprintf(to, sizeof(to), "%zu cut, %zu could not be", cut->cut, cut->kept);
+	events_add(isolation->manager->events, &(struct change){
+		.kind = EVENT_DENIAL,
+		.object = "live connections that the policy forbids",
+		.to = to,
+		.more = more,
+	});
 }

@@ -42,10 +42,13 @@ static const char help_text[] =
 /* The same trouble at every event is told once. */
 static void trouble_tell(struct manager *manager, const struct diag *diag)
 {
+	const char *before = manager->trouble ? manager->trouble : "";
 	char *text = diag_text(diag);
 
-	if (!manager->trouble || strcmp(manager->trouble, text))
+	if (strcmp(before, text) != 0) {
 		log_diag(LOG_WARNING, diag);
+		trouble_add_event(manager, EVENT_DAEMON, "lbd", "ready", *before, diag);
+	}
 	free(manager->trouble);
 	manager->trouble = text;
 }
@@ -124,7 +127,7 @@ static void on_end(evutil_socket_t fd, short what, void *data)
 	event_base_loopbreak(manager->loop);
 }
 
-static int events_add(struct manager *manager)
+static int sources_add(struct manager *manager)
 {
 	struct timeval resync = { .tv_sec = RESYNC_SEC }, second = { .tv_sec = 1 };
 	static const int ends[] = { SIGTERM, SIGINT };
@@ -226,6 +229,14 @@ static int options_read(int argc, char **argv, struct options *options)
 	return 0;
 }
 
+/* The log has sentences of its own for these. */
+static void life_add_event(struct manager *manager, const char *from, const char *to,
+			   const char *cause)
+{
+	events_add(manager->events, &(struct change){ .kind = EVENT_DAEMON, .object = "lbd",
+						      .from = from, .to = to, .cause = cause });
+}
+
 /* Every check holds a descriptor while it runs: the soft limit of 1024 is for programs that use
  * select(2). */
 static void descriptors_allow(void)
@@ -242,7 +253,7 @@ static int run(struct manager *manager)
 {
 	_cleanup_diag_ struct diag diag = { 0 };
 	struct api *api;
-	int err = events_add(manager);
+	int err = sources_add(manager);
 
 	if (!err)
 		err = api_open(manager, &api, &diag);
@@ -252,8 +263,13 @@ static int run(struct manager *manager)
 	}
 	sd_notify(0, "READY=1");
 	log_notice("ready: pins %s, socket %s", manager->pin, manager->socket);
+	life_add_event(manager, "starting", "ready", NULL);
 	event_base_dispatch(manager->loop);
 	sd_notify(0, "STOPPING=1");
+	life_add_event(manager, "ready", manager->unloaded ? "unloaded" : "stopped",
+		       manager->unloaded ? "nothing is balanced any more"
+					 : "balancing goes on with the last tables and health "
+					   "frozen");
 	api_close(api);
 	if (manager->unloaded)
 		log_notice("unloaded: nothing is balanced any more");

@@ -223,6 +223,16 @@ static bool nat_is_served(const struct state *state)
 	return false;
 }
 
+/* `before`: what was wrong until now; NULL: nothing was. */
+static void programs_add_event(struct manager *manager, const char *before, const char *to,
+			       const char *cause)
+{
+	events_add(manager->events, &(struct change){ .kind = EVENT_INTERFACE,
+						      .object = "local clients of a vip",
+						      .from = before ? "not balanced" : NULL,
+						      .to = to, .cause = cause });
+}
+
 /* Told once; tried again whenever everything is looked at anew. */
 static void programs_attach(struct manager *manager)
 {
@@ -238,8 +248,12 @@ static void programs_attach(struct manager *manager)
 	if (local_attach(manager->dataplane, &locals->programs, &diag)) {
 		text = diag.count ? diag.entries[0].text : "no memory";
 		locals->trouble = mem_text(text);
-		if (!before || strcmp(before, text) != 0)
+		if (!before || strcmp(before, text) != 0) {
 			log_warning("local clients of a vip are not balanced: %s", text);
+			programs_add_event(manager, before, "not balanced", text);
+		}
+	} else if (before) {
+		programs_add_event(manager, before, "balanced", NULL);
 	}
 	free(before);
 }

@@ -18,6 +18,7 @@
 #include "lb/kernel/stats.h"
 #include "lb/log.h"
 #include "lb/model/resolve.h"
+#include "lb/version.h"
 #include "lb/watch/health.h"
 #include "lb/watch/netlink.h"
 
@@ -149,6 +150,9 @@ int manager_start(const struct options *options, struct event_base *loop,
 	manager->options = *options;
 	manager->loop = loop;
 	manager->events = events_new();
+	events_add(manager->events, &(struct change){ .kind = EVENT_DAEMON, .object = "lbd",
+						      .to = "starting",
+						      .cause = "version " LB_VERSION });
 	err = manager_read(manager, &first, &read, diag);
 	config = read.config;
 	if (!err) {

@@ -8,6 +8,7 @@
 #include <event2/event.h>
 #include <time.h>
 
+#include "lb/events.h"
 #include "lb/kernel/dataplane.h"
 #include "lb/model/desired.h"
 #include "lb/model/plan.h"
@@ -25,7 +26,6 @@ struct locals;		/* lb/local.c: local clients of a vip */
 struct container;	/* lb/model/container.h */
 struct isolation;	/* lb/isolation.c */
 struct flows;		/* lb/flows/flows.c */
-struct events;		/* lb/events.c */
 
 struct manager {
 	struct options options;
@@ -132,6 +132,25 @@ int manager_reconcile(struct manager *manager, struct diag *diag);
  * the time of one. */
 int manager_reconcile_service(struct manager *manager, const struct config_service *service,
 			      struct diag *diag);
+
+/* ---- lb/changes.c: what has changed, for the log and as events -------------------------------- */
+
+void plan_tell(struct manager *manager, const struct plan *plan);
+void changes_tell(struct manager *manager, const struct state *before, const struct state *now);
+void front_lost_tell(struct manager *manager, const struct front *front);
+void settled_tell(struct manager *manager, const struct service *service, uint64_t seconds);
+
+/* The config in use was loaded, by this plan; `policy`: as in struct preview. */
+void reload_tell(struct manager *manager, const struct plan *plan, const char *policy);
+
+/* Whoever asked for the reload writes the log. */
+void refusal_add_event(struct manager *manager, const struct reload *reload,
+		       const struct diag *diag);
+
+/* What could not be done is another thing than before, or over (then diag is empty). `well`: what
+ * the object is without any; `was`: it was in trouble. The log has lines of its own. */
+void trouble_add_event(struct manager *manager, enum event_kind kind, const char *object,
+		       const char *well, bool was, const struct diag *diag);
 
 /* ---- lb/containers.c: backends that are containers ------------------------------------------- */
 

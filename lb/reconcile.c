@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Dirty → wanted → diff → plan → apply. The only caller of desired(), diff() and plan_apply() in
- * the daemon; every change of a backend's state is told here, in one line. */
+ * the daemon; what they changed is told by changes.c. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,76 +77,6 @@ static int plan_make(struct manager *manager, struct config *config, bool touch,
 	return err;
 }
 
-/* ---- telling -------------------------------------------------------------------------------- */
-
-static void backend_tell(const struct service *service, const struct backend *before,
-			 const struct backend *now)
-{
-	const struct backend *named = before && addr_is_nobody(&now->identity.address) ? before
-										     : now;
-	char addr[ADDR_TEXT_MAX] = "";
-
-	/* A state that was read back from the tables has no reason; it was told by the last lbd. */
-	if (before && before->state == now->state &&
-	    (!before->reason[0] || !strcmp(before->reason, now->reason)))
-		return;
-	if (!addr_is_nobody(&named->identity.address))
-		addr_format(&named->identity.address, addr);
-	log_notice("backend %s/%s%s%s: %s → %s%s%s", service->name, now->name, addr[0] ? " " : "",
-		   addr, before ? backend_state_name(before->state) : "new",
-		   backend_state_name(now->state), now->reason[0] ? ": " : "", now->reason);
-}
-
-/* What a recovered service was is not known: then only what is down is told. */
-static void service_tell(const struct service *before, const struct service *now)
-{
-	bool known = before && before->config;
-
-	if (known ? before->up == now->up : now->up)
-		return;
-	log_notice("service %s: %s → %s%s%s", now->name,
-		   known ? (before->up ? "up" : "down") : "new", now->up ? "up" : "down",
-		   now->reason[0] ? ": " : "", now->reason);
-}
-
-static void changes_tell(const struct state *before, const struct state *now)
-{
-	for (size_t s = 0; s < now->service_count; s++) {
-		const struct service *service = &now->services[s];
-		const struct service *old;
-
-		if (service->borrowed)
-			continue;
-		old = state_service(before, service->name);
-		for (size_t b = 0; b < service->backend_count; b++) {
-			const struct backend *backend = &service->backends[b];
-
-			backend_tell(service,
-				     old ? service_backend(old, backend->name, backend->family)
-					 : NULL,
-				     backend);
-		}
-		service_tell(old, service);
-	}
-}
-
-static void plan_tell(const struct plan *plan)
-{
-	for (size_t i = 0; i < plan->op_count; i++) {
-		char *text = op_text(&plan->ops[i]);
-
-		log_line(plan->ops[i].kind == OP_FRONT_ATTACH ||
-					 plan->ops[i].kind == OP_FRONT_DETACH
-				 ? LOG_NOTICE
-				 : LOG_INFO,
-			 "%s", text ? text : "");
-		free(text);
-		if (plan->ops[i].kind == OP_FRONT_ATTACH && plan->ops[i].front->generic)
-			log_warning("interface %s: generic XDP, several times slower than native",
-				    plan->ops[i].front->name);
-	}
-}
-
 /* ---- applying ------------------------------------------------------------------------------- */
 
 /* What was seen of motion belongs to the service, whatever its config says. */
@@ -175,8 +105,8 @@ static int wanted_apply(struct manager *manager, struct state *wanted, const str
 
 	if (err)
 		return err;
-	plan_tell(plan);
-	changes_tell(manager->actual, wanted);
+	plan_tell(manager, plan);
+	changes_tell(manager, manager->actual, wanted);
 	motion_take(manager, wanted);
 	if (visit)
 		visit(promised, data);
@@ -199,8 +129,7 @@ static void fronts_check(struct manager *manager)
 			net_view_link(&manager->view, actual->fronts[i].ifindex);
 
 		if (link && !link->xdp_prog_id)
-			log_warning("interface %s: lb attached → detached by somebody else",
-				    actual->fronts[i].name);
+			front_lost_tell(manager, &actual->fronts[i]);
 		else
 			actual->fronts[kept++] = actual->fronts[i];
 	}
@@ -218,8 +147,8 @@ void manager_settle(struct manager *manager)
 		uint32_t moving = settle(manager->dataplane, service);
 
 		if (service->moving && !moving)
-			log_notice("service %s: moving → settled after %llu s", service->name,
-				   (unsigned long long)(now_ms - service->moving_since_ms) / 1000);
+			settled_tell(manager, service,
+				     (now_ms - service->moving_since_ms) / 1000);
 		motion_note(manager->dataplane, service, moving);
 		dirty |= drains_end(manager->dataplane, service);
 	}
@@ -507,8 +436,6 @@ static void config_take(struct manager *manager, const struct reload *reload,
 	preview->config = preview->written = NULL;
 	manager->source = reload->previous ? "previous" : reload->text ? "once" : "-c";
 	clock_gettime(CLOCK_REALTIME, &manager->loaded);
-	log_notice("config %s: loaded, %zu service%s", config->file, config->service_count,
-		   config->service_count == 1 ? "" : "s");
 }
 
 /* Takes what was read, also where it fails. */
@@ -543,9 +470,10 @@ static int config_apply(struct manager *manager, const struct reload *reload,
 		preview_clear(&preview);
 		return err;
 	}
-	plan_free(plan);
 	manager->followed = true;
 	config_take(manager, reload, &preview);
+	reload_tell(manager, plan, preview.policy);
+	plan_free(plan);
 	preview_clear(&preview);
 	/* Rules that are to go, go last. */
 	if (!manager->config->policy && isolation_apply(manager->isolation, manager->config, diag))
@@ -567,10 +495,12 @@ int manager_reload(struct manager *manager, const struct reload *reload, preview
 	err = manager_read(manager, reload, &read, diag);
 	if (!err)
 		err = config_apply(manager, reload, &read, false, visit, data, diag);
-	if (err)
+	if (err) {
 		manager->reloads_refused++;
-	else
+		refusal_add_event(manager, reload, diag);
+	} else {
 		manager->reloads_done++;
+	}
 	return err;
 }
 
