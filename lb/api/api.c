@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/http.h>
-#include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 #include <grp.h>
 #include <libgen.h>
@@ -16,10 +15,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "lb/api/answer.h"
 #include "lb/isolation.h"
 #include "lb/log.h"
 
-#define SECONDS_MAX 315360000UL /* ten years */
+#define SECONDS_MAX 315360000 /* ten years */
 #define BODY_MAX (16 << 20) /* an lb.conf of 10,000 backends is about 1 MB */
 
 struct api {
@@ -27,41 +27,6 @@ struct api {
 	struct evhttp *local, *remote;	/* on the socket; on TCP, read-only */
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 };
-
-/* ---- answers -------------------------------------------------------------------------------- */
-
-static void answer_text(struct evhttp_request *request, int status, const char *type,
-			const char *text)
-{
-	struct evbuffer *body = evbuffer_new();
-
-	evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Type", type);
-	evbuffer_add(body, text, strlen(text));
-	evhttp_send_reply(request, status, status == 200 ? "OK" : "Refused", body);
-	evbuffer_free(body);
-}
-
-static void answer_json(struct evhttp_request *request, int status, struct json_object *object)
-{
-	answer_text(request, status, "application/json",
-		    json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN));
-	json_object_put(object);
-}
-
-static void answer_errors(struct evhttp_request *request, struct diag *diag)
-{
-	if (!diag->count)
-		diag_add(diag, NULL, 0, "failed without a reason; see the log");
-	answer_json(request, 422, errors_json(diag));
-}
-
-static void answer_sentence(struct evhttp_request *request, const char *text)
-{
-	struct json_object *object = json_object_new_object();
-
-	json_object_object_add(object, "text", json_object_new_string(text));
-	answer_json(request, 200, object);
-}
 
 /* ---- requests ------------------------------------------------------------------------------- */
 
@@ -282,30 +247,21 @@ static void handle_policy(struct api *api, struct evhttp_request *request,
 /* "?seconds=N": of how long; without it everything that is remembered. */
 static void handle_seen(struct api *api, struct evhttp_request *request, struct json_object *body)
 {
-	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
 	_cleanup_diag_ struct diag diag = { 0 };
 	struct json_object *seen, *object;
 	struct evkeyvalq query;
-	const char *value, *text = evhttp_uri_get_query(uri);
-	unsigned long seconds;
-	char *end = NULL;
+	uint64_t seconds = 0;
+	int err = query_read(request, &query, &diag);
 
 	(void)body;
-	if (evhttp_parse_query_str(text ? text : "", &query)) {
-		diag_add(&diag, NULL, 0, "the query is \"seconds=N\"");
-		answer_errors(request, &diag);
-		return;
-	}
-	value = evhttp_find_header(&query, "seconds");
-	seconds = value ? strtoul(value, &end, 10) : 0;
-	if (value && (end == value || *end || seconds > SECONDS_MAX)) {
-		diag_add(&diag, NULL, 0, "\"seconds\" is a number up to %lu, not \"%s\"",
-			 SECONDS_MAX, value);
+	if (!err) {
+		err = query_number(&query, "seconds", SECONDS_MAX, &seconds, &diag);
 		evhttp_clear_headers(&query);
+	}
+	if (err) {
 		answer_errors(request, &diag);
 		return;
 	}
-	evhttp_clear_headers(&query);
 	seen = isolation_seen_json(api->manager->isolation, seconds);
 	if (!seen) {
 		diag_add(&diag, NULL, 0, "there is no policy in the config: nothing is seen");
