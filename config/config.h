@@ -195,15 +195,23 @@ struct config_policy {
 	size_t tcp_count;
 };
 
+/* ---- flows ----------------------------------------------------------------------------------- */
+
+#define CONFIG_FLOW_RECORDS	65536	/* flows.records where the file says nothing */
+#define CONFIG_FLOW_KEEP	65536	/* flows.keep likewise */
+#define CONFIG_FLOW_CGROUPS_MAX	64	/* entries of flows.cgroups */
+
 /* Who talks to whom. */
 struct config_flows {
 	unsigned int interval_ms;	/* of sizes and of what is exported */
 	unsigned int idle_ms;		/* silence after which datagrams are another flow */
 	uint32_t records;		/* flows that live or were not read yet; a power of two */
 	uint32_t keep;			/* flows that ended, for "lbctl flows --since" */
-	char **cgroups;			/* paths below which flows are seen; none: everywhere */
+	char **cgroups;			/* paths below the root ("docker"), none below another;
+					 * none at all: everywhere */
 	size_t cgroup_count;
-	char *influxdb;			/* URL that lines are posted to; NULL: none */
+	char *influxdb;			/* URL that lines are posted to, with its secrets (see
+					 * url_public()); NULL: none */
 	char *influxdb_token;		/* file with the token of 2.x; NULL: none */
 	int line;
 };

@@ -137,7 +137,7 @@ static void report_parse_error(const struct load *load)
 
 static int parse(struct load *load, const char *text)
 {
-	const config_setting_t *root, *services, *policy;
+	const config_setting_t *root, *services, *policy, *flows;
 
 	if (load->scan.include_dir)
 		config_set_include_dir(&load->tree, load->scan.include_dir);
@@ -148,6 +148,7 @@ static int parse(struct load *load, const char *text)
 	root = config_root_setting(&load->tree);
 	services = config_setting_get_member(root, "services");
 	policy = config_setting_get_member(root, "policy");
+	flows = config_setting_get_member(root, "flows");
 	if (services && config_setting_is_list(services)) {
 		load->services = services;
 		load->flaws = mem_array((size_t)config_setting_length(services),
@@ -155,6 +156,8 @@ static int parse(struct load *load, const char *text)
 	}
 	if (policy && config_setting_is_group(policy))
 		load->policy = policy;
+	if (flows && config_setting_is_group(flows))
+		load->flows = flows;
 	return 0;
 }
 
@@ -167,9 +170,11 @@ static int load_steps(struct load *load, const char *text, const char *include_d
 	load_vet(load);
 	load_build(load);
 	load_build_policy(load);
+	load_build_flows(load);
 	load_check(load);
 	load_check_between(load);
 	load_check_policy(load);
+	load_check_flows(load);
 	load->config->includes = load->scan.file_count > 1;
 	return load->diag->count == before ? 0 : -EINVAL;
 }
@@ -270,6 +275,18 @@ static void policy_free(struct config_policy *policy)
 	free(policy);
 }
 
+static void flows_free(struct config_flows *flows)
+{
+	if (!flows)
+		return;
+	for (size_t i = 0; i < flows->cgroup_count; i++)
+		free(flows->cgroups[i]);
+	free(flows->cgroups);
+	free(flows->influxdb);
+	free(flows->influxdb_token);
+	free(flows);
+}
+
 void config_free(struct config *config)
 {
 	if (!config)
@@ -279,6 +296,7 @@ void config_free(struct config *config)
 	for (size_t i = 0; i < config->service_count; i++)
 		service_free(&config->services[i]);
 	policy_free(config->policy);
+	flows_free(config->flows);
 	free(config->runtime_socket);
 	free(config->interfaces);
 	free(config->services);

@@ -17,6 +17,7 @@ struct load {
 	const config_setting_t *services; /* NULL: none, or not a list */
 	unsigned int *flaws;	/* by index in services: enum schema_flaw of what was refused */
 	const config_setting_t *policy;	/* NULL: none, or not a group */
+	const config_setting_t *flows;	/* NULL: none, or not a group */
 	unsigned int policy_flaws;	/* the same of what was refused in policy */
 	struct config *config;	/* services and backends have the indices that they have in tree */
 	struct diag *diag;
@@ -46,10 +47,12 @@ const config_setting_t *load_element(const config_setting_t *setting, size_t ind
 void load_vet(struct load *load);
 void load_build(struct load *load);
 void load_build_policy(struct load *load);	/* after services */
+void load_build_flows(struct load *load);
 void load_check(const struct load *load);
 void load_check_between(const struct load *load);
 void load_check_claims(const struct load *load);
 void load_check_policy(const struct load *load);
+void load_check_flows(const struct load *load);
 
 /* Whom a text names in a rule, once it was found good. False for a group or service that there is
  * none of; *ret_party then tells of which kind. */

@@ -14,6 +14,7 @@ static const struct {
 	{ IN_API, "api" },	       { IN_TUNING, "tuning" },
 	{ IN_CONTAINERS, "containers" }, { IN_POLICY, "policy" },      { IN_GROUP, "groups" },
 	{ IN_RULE, "rules" },	       { IN_SOCKETS, "sockets" },      { IN_POLICY_TCP, "tcp" },
+	{ IN_FLOWS, "flows" },
 };
 
 static void print_places(unsigned int in, FILE *to)

@@ -105,7 +105,8 @@ const struct schema_key schema_keys[] = {
 	{ IN_FILE, "tuning", SCHEMA_GROUP, .opens = IN_TUNING, .help = "places and sizes" },
 	{ IN_FILE, "policy", SCHEMA_GROUP, .opens = IN_POLICY,
 	  .help = "which container may talk to whom" },
-	{ IN_FILE, "flows", SCHEMA_UNREAD, .later = true, .help = "who talked to whom" },
+	{ IN_FILE, "flows", SCHEMA_GROUP, .opens = IN_FLOWS,
+	  .help = "who talks to whom; without it nothing is seen, and it costs nothing" },
 	{ IN_FILE, "anomaly", SCHEMA_UNREAD, .later = true, .help = "what is out of the ordinary" },
 
 	{ IN_INTERFACE, "name", SCHEMA_IFNAME, .required = true,
@@ -230,7 +231,7 @@ const struct schema_key schema_keys[] = {
 	{ IN_GROUP, "container", SCHEMA_CONTAINERS,
 	  .help = "containers by name; * is anything but /" },
 	{ IN_GROUP, "label", SCHEMA_LABEL, .help = "containers with the label" },
-	{ IN_GROUP, "cgroup", SCHEMA_CGROUP,
+	{ IN_GROUP, "cgroup", SCHEMA_CGROUPS,
 	  .help = "cgroups and all below them; * is anything but /" },
 	{ IN_GROUP, "netns", SCHEMA_NETNS, .help = "a network namespace" },
 	{ IN_GROUP, "cidr", SCHEMA_PREFIX, SHAPE_ARRAY,
@@ -264,6 +265,22 @@ const struct schema_key schema_keys[] = {
 	  .help = "least time before something is sent again; 200ms is Linux's own" },
 	{ IN_POLICY_TCP, "pacing", SCHEMA_RATE, .min = 1000, .max = INT64_C(1000000000000),
 	  .help = "most of a connection" },
+
+	{ IN_FLOWS, "interval", SCHEMA_TIME, .min = SECONDS(1), .max = HOURS(1), .fallback = "5s",
+	  .help = "how often sizes of messages are summed up and points exported" },
+	{ IN_FLOWS, "idle", SCHEMA_TIME, .min = SECONDS(5), .max = HOURS(1), .fallback = "30s",
+	  .help = "silence after which datagrams are another flow" },
+	{ IN_FLOWS, "records", SCHEMA_POWER, .min = 1024, .max = 1048576,
+	  .fallback = AS_TEXT(CONFIG_FLOW_RECORDS),
+	  .help = "flows that live or ended just now; what does not fit is counted as other" },
+	{ IN_FLOWS, "keep", SCHEMA_INTEGER, .max = 1048576, .fallback = AS_TEXT(CONFIG_FLOW_KEEP),
+	  .help = "flows that ended and are remembered, for lbctl flows --since" },
+	{ IN_FLOWS, "cgroups", SCHEMA_CGROUP, SHAPE_ARRAY,
+	  .help = "where flows are seen, what is below included; without it everywhere" },
+	{ IN_FLOWS, "influxdb", SCHEMA_URL,
+	  .help = "where points are posted to: /write of InfluxDB 1.x or /api/v2/write of 2.x" },
+	{ IN_FLOWS, "influxdb_token", SCHEMA_PATH, .max = PATH_BYTES_MAX,
+	  .help = "file with the token of InfluxDB 2.x" },
 };
 
 const size_t schema_key_count = sizeof(schema_keys) / sizeof(schema_keys[0]);

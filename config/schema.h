@@ -26,6 +26,7 @@ enum schema_place {
 	IN_RULE = 1 << 11,
 	IN_SOCKETS = 1 << 12,
 	IN_POLICY_TCP = 1 << 13,
+	IN_FLOWS = 1 << 14,
 };
 
 enum schema_type {
@@ -36,6 +37,7 @@ enum schema_type {
 	SCHEMA_TIME,	/* min to max, in milliseconds */
 	SCHEMA_RATE,	/* min to max, in bits a second */
 	SCHEMA_RING,	/* "auto" (0) or a prime, min to max */
+	SCHEMA_POWER,	/* a power of two, min to max */
 	SCHEMA_NAME,	/* of a service or backend */
 	SCHEMA_IFNAME,	/* of an interface */
 	SCHEMA_STRING,	/* anything but "" */
@@ -43,6 +45,7 @@ enum schema_type {
 	SCHEMA_PATH,	/* absolute, at most max bytes */
 	SCHEMA_URLPATH,	/* what a request of HTTP asks for */
 	SCHEMA_HOST,	/* what a request of HTTP says of whom it asks */
+	SCHEMA_URL,	/* of http or https */
 	SCHEMA_STATUS,	/* a status of HTTP or a range of them */
 	SCHEMA_LISTEN,	/* "ADDRESS:PORT" */
 	SCHEMA_MAC,	/* of one station */
@@ -53,7 +56,8 @@ enum schema_type {
 	SCHEMA_CONTAINER,	/* a container's name */
 	SCHEMA_CONTAINERS,	/* a pattern of such names */
 	SCHEMA_LABEL,		/* of containers */
-	SCHEMA_CGROUP,		/* a pattern of cgroups' paths */
+	SCHEMA_CGROUP,		/* a cgroup's path */
+	SCHEMA_CGROUPS,		/* a pattern of such paths */
 	SCHEMA_NETNS,		/* a name, a path or a container's */
 	SCHEMA_INITIATOR,	/* a party to a rule */
 	SCHEMA_RESPONDER,	/* the same, or a service */

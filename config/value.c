@@ -10,6 +10,7 @@
 #include "config/mem.h"
 #include "config/ring_size.h"
 #include "config/units.h"
+#include "config/url.h"
 
 #define IFNAME_BYTES_MAX 15 /* IFNAMSIZ without its NUL */
 #define PATH_BYTES_MAX	4095 /* PATH_MAX without its NUL */
@@ -171,10 +172,10 @@ static bool label_is_good(const char *text)
 	return *text && *text != '=' && is_printable(text);
 }
 
-/* Steps of a path below the root: neither empty nor "." nor "..". */
-static bool cgroup_is_good(const char *text)
+/* Steps of a path below the root: neither empty nor "." nor ".."; a `pattern` may hold "*". */
+static bool cgroup_is_good(const char *text, bool pattern)
 {
-	if (!is_printable(text))
+	if (!is_printable(text) || (!pattern && strchr(text, '*')))
 		return false;
 	for (;; text++) {
 		size_t len = strcspn(text, "/");
@@ -260,6 +261,8 @@ static bool text_read(const struct schema_key *key, const char *text, struct val
 		return *text == '/' && is_printable(text);
 	case SCHEMA_HOST: /* a line end in it would be another header of the request */
 		return *text && is_printable(text);
+	case SCHEMA_URL:
+		return is_printable(text) && url_is_good(text);
 	case SCHEMA_STATUS:
 	case SCHEMA_PORTS:
 		return range_read(key, text, value);
@@ -279,7 +282,8 @@ static bool text_read(const struct schema_key *key, const char *text, struct val
 	case SCHEMA_LABEL:
 		return label_is_good(text);
 	case SCHEMA_CGROUP:
-		return cgroup_is_good(text);
+	case SCHEMA_CGROUPS:
+		return cgroup_is_good(text, key->type == SCHEMA_CGROUPS);
 	case SCHEMA_NETNS:
 		return netns_is_good(text);
 	case SCHEMA_INITIATOR:
@@ -302,6 +306,8 @@ static bool integer_read(const struct schema_key *key, int64_t number, struct va
 	case SCHEMA_BIND:
 	case SCHEMA_STATUS:
 		return in_range(key, number);
+	case SCHEMA_POWER:
+		return in_range(key, number) && !(number & (number - 1));
 	case SCHEMA_RING:
 		return in_range(key, number) && ring_size_is_prime((uint32_t)number);
 	default:
@@ -339,7 +345,7 @@ struct value value_fallback(const struct schema_key *key)
 
 	if (!key->fallback)
 		return value;
-	if (key->type == SCHEMA_INTEGER)
+	if (key->type == SCHEMA_INTEGER || key->type == SCHEMA_POWER)
 		integer_read(key, strtol(key->fallback, NULL, 10), &value);
 	else if (key->type == SCHEMA_BOOL)
 		value.number = !strcmp(key->fallback, "true");

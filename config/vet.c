@@ -2,6 +2,7 @@
 /* Judges every key and value of the parsed file by the schema, one by one: unknown, missing, of
  * another type, out of range, not built yet. Called by load.c; what needs two values to be seen
  * is check.c's. A refused value leaves its flaw, so that check.c concludes nothing from it. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "config/load.h"
@@ -100,6 +101,15 @@ static void flaw(struct load *load, const config_setting_t *setting, unsigned in
 		load->flaws[i] |= bits;
 }
 
+static int64_t next_power(int64_t number)
+{
+	int64_t power = 1;
+
+	while (power < number)
+		power *= 2;
+	return power;
+}
+
 static void print_suggestion(const struct schema_key *key, const config_setting_t *given, FILE *to)
 {
 	const char *text = config_setting_get_string(given);
@@ -112,6 +122,8 @@ static void print_suggestion(const struct schema_key *key, const config_setting_
 			fprintf(to, "; did you mean \"%s\"?", near);
 	} else if (key->type == SCHEMA_RING && number >= key->min && number <= key->max) {
 		fprintf(to, "; the next prime is %u", ring_size_next_prime((uint32_t)number));
+	} else if (key->type == SCHEMA_POWER && number > key->min && number < key->max) {
+		fprintf(to, "; the next one is %" PRId64, next_power(number));
 	}
 }
 
@@ -123,8 +135,11 @@ static void refuse(struct load *load, const struct schema_key *key, const config
 	print_key(key, given, to);
 	fputs(" wants ", to);
 	value_print_wanted(key, to);
-	fputs(", not ", to);
-	value_print_given(given, to);
+	/* A URL can hold a password, and what is told here ends up in a log. */
+	if (key->type != SCHEMA_URL || !config_setting_get_string(given)) {
+		fputs(", not ", to);
+		value_print_given(given, to);
+	}
 	print_suggestion(key, given, to);
 	sentence_report(&sentence, load, given);
 	flaw(load, given, key->flaw);
@@ -223,7 +238,8 @@ static void vet_array(struct load *load, const struct schema_key *key,
 	if (key->shape == SHAPE_ONE_OR_PAIR)
 		vet_pair(load, &element_key, array);
 	if ((key->type == SCHEMA_ADDRESS || key->type == SCHEMA_PREFIX ||
-	     key->type == SCHEMA_BIND) && !config_setting_length(array)) {
+	     key->type == SCHEMA_BIND || key->type == SCHEMA_CGROUP) &&
+	    !config_setting_length(array)) {
 		print_key(key, array, sentence_begin(&sentence));
 		fputs(" is empty", sentence.to);
 		sentence_report(&sentence, load, array);

@@ -73,6 +73,8 @@ static const char *type_wanted(enum schema_type type)
 		return "a path that starts with \"/\", without blanks";
 	case SCHEMA_HOST:
 		return "a host's name or address in printable ASCII, without blanks";
+	case SCHEMA_URL:
+		return "a URL of http or https such as \"http://127.0.0.1:8086/write?db=edgelb\"";
 	case SCHEMA_STATUS:
 		return "a status or a range such as \"200-299\"";
 	case SCHEMA_LISTEN:
@@ -86,7 +88,7 @@ static const char *type_wanted(enum schema_type type)
 		       "\"/\"";
 	case SCHEMA_LABEL:
 		return "a label such as \"app=web\", or \"app\" for any value, without blanks";
-	case SCHEMA_CGROUP:
+	case SCHEMA_CGROUPS:
 		return "a path below the root of cgroup v2 or a pattern such as "
 		       "\"machine.slice/db-*\"";
 	case SCHEMA_NETNS:
@@ -132,6 +134,9 @@ void value_print_wanted(const struct schema_key *key, FILE *to)
 	case SCHEMA_RING:
 		fprintf(to, "\"auto\" or a prime from %" PRId64 " to %" PRId64, key->min, key->max);
 		break;
+	case SCHEMA_POWER:
+		fprintf(to, "a power of two from %" PRId64 " to %" PRId64, key->min, key->max);
+		break;
 	case SCHEMA_NAME:
 		fprintf(to, "a name: a letter or digit, then letters, digits or \"_.-\", "
 			"%d at most", CONFIG_NAME_MAX - 1);
@@ -150,6 +155,10 @@ void value_print_wanted(const struct schema_key *key, FILE *to)
 		fputs(array ? "an array [ ] of ports, either all integers or all strings such as "
 			      "\"8000-8099\""
 			    : "a port from 1 to 65535 or a range such as \"8000-8099\"", to);
+		break;
+	case SCHEMA_CGROUP:
+		fputs(array ? "an array [ ] of paths below the root of cgroup v2 such as \"docker\""
+			    : "a path below the root of cgroup v2 such as \"docker\"", to);
 		break;
 	case SCHEMA_BIND:
 		fputs(bind_wanted(key), to);

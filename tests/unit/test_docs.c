@@ -46,11 +46,12 @@ static void limits_print(FILE *to)
 		"| entries of policy's sockets | %d |\n"
 		"| entries of bind in one of these | %d |\n"
 		"| entries of policy's tcp | %d |\n"
+		"| entries of flows' cgroups | %d |\n"
 		"| bytes of a name | %d |\n",
 		LB_MAX_SERVICES - 1, LB_MAX_BACKENDS - 1, CONFIG_VIP_PORTS_MAX, CONFIG_RING_MAX,
 		CONFIG_MAX_SLOTS, LB_MAX_DEVICES, LB_MAX_DIRECT,
 		CONFIG_GROUPS_MAX, CONFIG_RULES_MAX, CONFIG_SOCKETS_MAX, CONFIG_BINDS_MAX,
-		CONFIG_POLICY_TCP_MAX, LB_NAME_MAX - 1);
+		CONFIG_POLICY_TCP_MAX, CONFIG_FLOW_CGROUPS_MAX, LB_NAME_MAX - 1);
 }
 
 static const struct table {
