@@ -37,6 +37,7 @@ enum flow_life {		/* of a record */
 	FLOW_TAKEN,		/* being written by the program that found it free */
 	FLOW_LIVE,
 	FLOW_ENDED,		/* the last figures stand in it; the daemon frees it */
+	FLOW_SPENT,		/* it has, and once no program can still write to it, it is FREE */
 };
 
 enum flow_direction {
@@ -77,15 +78,15 @@ struct flow {
 	__u64 seen_ns;		/* datagrams: the last one, coarse */
 	__u8 vip[16];		/* which address a local client asked for; all zero: `remote` itself */
 	__u16 vip_port;
-	__u16 pad[3];
+	__u16 in_peers;		/* datagrams: flow_peers has it too */
+	__u16 pad[2];
 
 	/* TCP: segments and payload, without what was sent twice. Datagrams: datagrams and theirs. */
 	__u64 packets_in, packets_out;
 	__u64 bytes_in, bytes_out;
-	__u32 segments_in, segments_out; /* as last sampled, 32 bits: packets grow by the difference */
 	__u32 rtt_us, min_rtt_us; /* TCP: smoothed, and the least of the kernel's window; 0: none */
 	__u32 retransmits;	/* TCP: segments */
-	__u32 pad2[3];
+	__u32 pad2[5];
 };
 
 struct flow_record {
