@@ -35,6 +35,14 @@ static bool is_own(const struct bpf_map *map)
 	       !strncmp(bpf_map__name(map), "local_", strlen("local_"));
 }
 
+/* Who asked for which vip, is read by the programs that see flows too (policy/flows.c): while they
+ * are there, these stay. */
+static bool is_asked(const struct bpf_map *map)
+{
+	return !strcmp(bpf_map__name(map), "local_sockets") ||
+	       !strcmp(bpf_map__name(map), "local_datagrams");
+}
+
 /* The pinned ones go on, if they are of the same shape; libbpf looks. */
 static int tables_pin_at(struct local *local)
 {
@@ -185,8 +193,11 @@ void local_detach(struct dataplane *dataplane)
 	struct bpf_program *program;
 	struct bpf_map *map;
 	char path[PATH_MAX];
+	bool flows;
 
 	dataplane->local_connections = -1;
+	pin_path(dataplane->pin, "flows", path);
+	flows = !access(path, F_OK);
 	if (!skel)
 		return;
 	bpf_object__for_each_program(program, skel->obj) {
@@ -194,7 +205,7 @@ void local_detach(struct dataplane *dataplane)
 		unlink(path);
 	}
 	bpf_object__for_each_map(map, skel->obj) {
-		if (!is_own(map))
+		if (!is_own(map) || (flows && is_asked(map)))
 			continue;
 		pin_path(dataplane->pin, bpf_map__name(map), path);
 		unlink(path);
