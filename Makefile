@@ -25,8 +25,9 @@ BPFFLAGS := -std=gnu11 -O2 -g -mcpu=v3 -Wall -Wextra -Wno-unused-parameter -Werr
 SKELS	 := $(patsubst %.bpf.c,$(BUILD)/%.skel.h,$(notdir $(wildcard xdp/*.bpf.c policy/*.bpf.c)))
 
 COMMON	 := $(wildcard config/*.c lb/model/*.c lb/kernel/*.c lb/watch/*.c) \
-	    $(filter-out %.bpf.c,$(wildcard policy/*.c))
-LBD	 := $(wildcard lb/*.c lb/api/*.c lb/flows/*.c)
+	    $(filter-out %.bpf.c,$(wildcard policy/*.c)) \
+	    $(filter-out lb/flows/flows%,$(wildcard lb/flows/*.c))
+LBD	 := $(wildcard lb/*.c lb/api/*.c lb/flows/flows*.c)
 LBCTL	 := $(wildcard lb/ctl/*.c)
 object	  = $(1:%.c=$(BUILD)/obj/%.o)
 

@@ -33,12 +33,13 @@ struct flow_owner {
 /* Whom the flow is between, as the graph has it: from → service → to. */
 struct flow_ends {
 	struct flow_owner owner;	/* of this end */
-	struct flow_node from, to;	/* initiator, responder */
+	struct flow_node from, to;	/* initiator, responder; `to` is the service itself where
+					 * only the backend's end knows which one it is */
 	const char *service;		/* through whose vip; NULL: through none. Valid until the
 					 * next flow_names_services() */
 	uint16_t port;			/* the responder's, as the initiator asked for it */
 	bool elsewhere;			/* its other end is a container here that is seen too, and
-					 * began it: the edge is counted there */
+					 * began it: the edge from there is counted there */
 };
 
 struct flow_names;
@@ -61,12 +62,17 @@ void flow_names_services(struct flow_names *names, const struct config *config,
 			 const struct prefix *direct, size_t direct_count);
 
 /* Addresses of containers are also learned from their own flows, by network namespace: call this
- * for each flow that is new. `host_netns`: cookie of the host's own, in which an address says
+ * for each flow that is new, and for all that are before one of them is named, or both ends of one
+ * could count their edge. `host_netns`: cookie of the host's own, in which an address says
  * nothing. */
 void flow_names_learn(struct flow_names *names, const struct flow *flow, uint64_t host_netns);
 
 void flow_names_owner(const struct flow_names *names, uint64_t cgroup,
 		      struct flow_owner *ret_owner);
+
+/* FLOW_OUT or FLOW_IN, also for a flow that was there before the programs: by its ports then, and so
+ * that its two ends do not agree. */
+enum flow_direction flow_names_direction(const struct flow *flow);
 
 /* Networks are those of lb.conf's groups by cidr, the longest that fits, else the /24 or /64. */
 void flow_names_ends(const struct flow_names *names, const struct flow *flow,
