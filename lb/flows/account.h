@@ -11,7 +11,8 @@
 #define ACCOUNT_OTHER		"other"
 
 struct account_container {
-	struct flow_owner owner;
+	struct flow_owner owner;		/* as it was called last; its id, else its cgroup,
+						 * makes it the same one */
 	uint64_t packets_in, packets_out, bytes_in, bytes_out, retransmits;
 	uint64_t flows_in[3], flows_out[3];	/* begun, by account_protocol() */
 	uint64_t ended[FLOW_OUTCOMES];
@@ -38,15 +39,22 @@ struct accounts;
 
 /* For records of which there are `slots`. Never NULL. */
 struct accounts *accounts_new(size_t slots);
+/* The same with lower limits. */
+struct accounts *accounts_new_bounded(size_t slots, size_t containers, size_t edges);
 void accounts_free(struct accounts *accounts); /* NULL is fine */
 
 /* What the flow in that slot has done since it was last told of: the first time it is one flow more
  * for its container and one connection more for its edges. A flow through a service is two edges,
- * from → service and service → to. `record` is a copy that nobody writes to. An ENDED one is told of
- * once, and its slot is another flow's afterwards. A flow that did not come about (refused, timed
- * out, unreachable) or was reset by the other end is a failure. */
+ * from → service and service → to; the edge from where it is told of elsewhere is left out. It keeps
+ * its edges, whatever it is called later. `record` is a copy that nobody writes to. An ENDED one is
+ * told of once, and its slot is another flow's afterwards. A flow that did not come about (refused,
+ * timed out, unreachable) or was reset by the other end is a failure. `ends` may be NULL for a flow
+ * that is known. */
 void account_flow(struct accounts *accounts, size_t slot, const struct flow_record *record,
 		  const struct flow_ends *ends, uint64_t now_ns);
+
+/* Whether it was told of: then its ends need not be named again, unless names have changed. */
+bool account_knows(const struct accounts *accounts, size_t slot, const struct flow *flow);
 
 /* The end of an interval: what came since the last one is `last_*` of each container. */
 void accounts_turn(struct accounts *accounts);
@@ -57,7 +65,8 @@ const struct account_container *const *accounts_containers(struct accounts *acco
 const struct account_edge *const *accounts_edges(struct accounts *accounts, size_t *ret_count);
 
 /* Containers without a live flow that were last seen before then are forgotten, and edges too: what
- * they had is in "other" from then on. */
+ * they had is in "other" from then on. Of "other" itself there is one, in both lists, once it has
+ * anything. */
 void accounts_forget(struct accounts *accounts, uint64_t before_ns);
 
 #endif
