@@ -77,6 +77,7 @@ $(UNIT): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(CTL_O) $(BUILD)/libcomm
 	$(call say,LINK)$(CC) -o $@ $^ $(LIBS) -lcmocka
 
 $(BUILD)/tests/test_events: $(call object,lb/events.c lb/log.c)
+$(BUILD)/tests/test_influx: $(call object,$(wildcard lb/influx_*.c))
 
 $(PROG): $(BUILD)/tests/%: $(BUILD)/obj/tests/prog/%.o $(PROG_O) $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
