@@ -160,7 +160,7 @@ int client_call(const struct client *client, const char *method, const char *pat
 	CURL *curl = curl_easy_init();
 	struct answer answer = { 0 };
 	int error = -ENOMEM;
-	char url[128];
+	char *url = NULL;
 	CURLcode code;
 
 	if (strlen(client->socket) >= sizeof(((struct sockaddr_un *)0)->sun_path)) {
@@ -168,8 +168,9 @@ int client_call(const struct client *client, const char *method, const char *pat
 		error = -ENAMETOOLONG;
 		goto out;
 	}
-	if (!curl || !headers ||
-	    snprintf(url, sizeof(url), "http://lbd%s", path) >= (int)sizeof(url)) {
+	if (asprintf(&url, "http://lbd%s", path) < 0)
+		url = NULL; /* what it holds then is not told */
+	if (!curl || !headers || !url) {
 		diag_add(diag, NULL, 0, "cannot ask the daemon: out of memory");
 		goto out;
 	}
@@ -180,6 +181,7 @@ int client_call(const struct client *client, const char *method, const char *pat
 		error = answer_read(client, curl, &answer, ret_reply, diag);
 out:
 	free(answer.text);
+	free(url);
 	curl_slist_free_all(headers);
 	curl_easy_cleanup(curl);
 	return error;
