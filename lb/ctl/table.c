@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "config/mem.h"
+#include "lb/ctl/utf8.h"
 
 #define GAP 2 /* blanks between columns */
 
@@ -47,9 +48,7 @@ void table_cell(struct table *table, const char *format, ...)
 	if (vasprintf(&text, format, args) < 0)
 		abort();
 	va_end(args);
-	for (char *c = text; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
+	utf8_clean(text);
 	table->cells = mem_must(reallocarray(table->cells, table->cell_count + 1,
 					     sizeof(*table->cells)));
 	table->cells[table->cell_count++] = text;
