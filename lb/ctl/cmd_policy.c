@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* lbctl policy: break-glass and its end, and rules from what was seen. */
+#include <inttypes.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "config/units.h"
 #include "lb/ctl/ctl.h"
 #include "lb/ctl/fields.h"
+#include "lb/ctl/flow_query.h"
 #include "lb/ctl/suggest.h"
 
 static int mode_set(const struct ctl *ctl, const char *mode)
@@ -19,16 +20,15 @@ static int mode_set(const struct ctl *ctl, const char *mode)
 
 static int suggest(const struct ctl *ctl, const char *since)
 {
+	_cleanup_diag_ struct diag diag = { 0 };
 	struct json_object *reply;
-	uint64_t ms = 0;
+	uint64_t seconds = 0;
 	char path[64];
 	int code;
 
-	if (since && (unit_parse(UNIT_TIME, since, &ms) || ms < 1000))
-		return ctl_usage(ctl, "--since wants a time of a second or more such as \"10m\", "
-				 "not \"%s\"", since);
-	snprintf(path, sizeof(path), "/v1/policy/seen?seconds=%llu",
-		 (unsigned long long)(since ? ms / 1000 : 0));
+	if (since && since_parse(since, &seconds, &diag))
+		return ctl_usage(ctl, "%s", diag.entries[0].text);
+	snprintf(path, sizeof(path), "/v1/policy/seen?seconds=%" PRIu64, seconds);
 	code = ctl_call(ctl, "GET", path, NULL, &reply);
 	if (code)
 		return code;

@@ -97,6 +97,8 @@ int cmd_capture(struct ctl *ctl, int argc, char **argv);
 int cmd_decap(struct ctl *ctl, int argc, char **argv);
 int cmd_doctor(struct ctl *ctl, int argc, char **argv);
 int cmd_policy(struct ctl *ctl, int argc, char **argv);
+int cmd_flows(struct ctl *ctl, int argc, char **argv);
+int cmd_graph(struct ctl *ctl, int argc, char **argv);
 int cmd_unload(struct ctl *ctl, int argc, char **argv);
 
 #endif

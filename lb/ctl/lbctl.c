@@ -46,10 +46,13 @@ static const struct ctl_command commands[] = {
 	  cmd_decap },
 	{ "policy", "audit | enforce | suggest [--since TIME]",
 	  "let everything pass and tell it, or not; rules from what was seen", cmd_policy },
+	{ "flows", "[--since TIME] [--container NAME] [--peer ADDRESS|PREFIX|NAME] [--port N]\n"
+	  "                   [-f | --follow]",
+	  "who talks to whom now, with bytes, round trips and ends", cmd_flows },
+	{ "graph", "[--since TIME] [--dot]", "who depends on whom, by containers and services",
+	  cmd_graph },
 	{ "unload", "[--all]", "stop balancing and leave nothing in the kernel", cmd_unload },
 	{ "top", "", "a live table", cmd_not_built },
-	{ "flows", "", "who talks to whom", cmd_not_built },
-	{ "graph", "[--dot]", "who talks to whom, as a graph", cmd_not_built },
 	{ "events", "[-f]", "what happened and why", cmd_not_built },
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

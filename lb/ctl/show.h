@@ -19,4 +19,7 @@ void show_local_trouble(struct json_object *reply, FILE *to);
 void show_verdicts(struct json_object *reply, FILE *to);
 void show_policy(struct json_object *reply, FILE *to);
 
+/* Of the answer to /v1/containers. */
+void show_flows(struct json_object *reply, FILE *to);
+
 #endif
