@@ -66,7 +66,8 @@ struct following {
 	struct flows_known *known; /* with --json */
 	bool terminal, begun, away;
 	uint64_t asked_ms;	/* when the last answer was asked for */
-	char *lack;		/* what was said of it at last; NULL: nothing */
+	char *lack;		/* what the last answer lacked; NULL: no answer yet */
+	bool lack_told;
 };
 
 static uint64_t now_ms(void)
@@ -95,15 +96,15 @@ static void lack_print(struct json_object *reply, FILE *to)
 	flows_lack_print(reply, "lbctl: ", to);
 }
 
-/* On stderr, whenever it is another than before. */
-static void lack_tell(struct following *following, struct json_object *reply)
+/* On stderr, as soon as there is something and at the end: on a busy host it grows all the time. */
+static void lack_note(struct following *following, struct json_object *reply)
 {
-	char *lack = text_of(reply, lack_print);
-
-	if (!following->lack || strcmp(following->lack, lack))
-		fputs(lack, stderr);
 	free(following->lack);
-	following->lack = lack;
+	following->lack = text_of(reply, lack_print);
+	if (!following->lack_told && *following->lack) {
+		fputs(following->lack, stderr);
+		following->lack_told = true;
+	}
 }
 
 static void foot_print(struct json_object *reply, FILE *to)
@@ -124,7 +125,7 @@ static void answer_show(struct following *following, struct json_object *reply)
 	if (following->ctl->json) {
 		flows_known_news(following->known, field(reply, "flows"), following->since_s > 0,
 				 ctl_print_json);
-		lack_tell(following, reply);
+		lack_note(following, reply);
 		return;
 	}
 	body = text_of(reply, flows_print);
@@ -236,6 +237,8 @@ static int flows_follow(const struct ctl *ctl, const struct flow_query *query)
 	}
 	if (following.terminal && following.begun)
 		fputc('\n', stdout);
+	if (following.lack_told)
+		fputs(following.lack, stderr);
 	flows_known_free(following.known);
 	free(following.lack);
 	if (error)

@@ -178,10 +178,11 @@ void flows_print(struct json_object *reply, FILE *to)
 	free(rows);
 }
 
-bool flows_lack_print(struct json_object *reply, const char *before, FILE *to)
+void flows_lack_print(struct json_object *reply, const char *before, FILE *to)
 {
 	struct json_object *other = field(reply, "other");
-	uint64_t flows = field_count(other, "flows"), forgotten = field_count(reply, "forgotten");
+	uint64_t flows = field_count(other, "flows"), sockets = field_count(other, "no_memory");
+	uint64_t forgotten = field_count(reply, "forgotten");
 	char count[NUMBER_TEXT_MAX], packets[NUMBER_TEXT_MAX], bytes[NUMBER_TEXT_MAX];
 
 	if (flows)
@@ -192,11 +193,13 @@ bool flows_lack_print(struct json_object *reply, const char *before, FILE *to)
 				     field_count(other, "packets_out"), packets),
 			bytes_format(field_count(other, "bytes_in") +
 				     field_count(other, "bytes_out"), bytes));
+	if (sockets)
+		fprintf(to, "%sno memory: %s socket%s whose TCP is not counted at all\n", before,
+			count_format(sockets, count), sockets == 1 ? "" : "s");
 	if (forgotten)
 		fprintf(to, "%sforgotten: %s flow%s that ended and for which flows.keep had no "
 			"room\n", before, count_format(forgotten, count),
 			forgotten == 1 ? "" : "s");
-	return flows || forgotten;
 }
 
 void flows_sum_print(struct json_object *reply, FILE *to)

@@ -16,8 +16,8 @@ void flows_print(struct json_object *reply, FILE *to);
 /* How many there were, and what the answer lacks: a line each. */
 void flows_sum_print(struct json_object *reply, FILE *to);
 
-/* The second half of it alone, each line behind `before`. Returns whether there was anything. */
-bool flows_lack_print(struct json_object *reply, const char *before, FILE *to);
+/* The second half of it alone, each line behind `before`. */
+void flows_lack_print(struct json_object *reply, const char *before, FILE *to);
 
 /* A flow that lives no more. */
 bool flow_is_over(struct json_object *flow);

@@ -201,10 +201,10 @@ static const char flows[] =
 	"\"duration_s\":0.0312,\"rtt_us\":null,\"retransmits\":null},"
 	"{\"container\":\"web-b\",\"direction\":null,\"protocol\":\"tcp\","
 	"\"local\":\"10.1.0.3:22\",\"remote\":\"10.1.0.1:1\",\"service\":null,"
-	"\"state\":\"reset\",\"packets_in\":1,\"packets_out\":1,\"bytes_in\":2000000,\"bytes_out\":0,\"duration_s\":3.9,"
-	"\"rtt_us\":1234567,\"retransmits\":1204}],"
+	"\"state\":\"reset\",\"packets_in\":1,\"packets_out\":1,\"bytes_in\":2000000,\"bytes_out\":0,"
+	"\"duration_s\":3.9,\"rtt_us\":1234567,\"retransmits\":1204}],"
 	"\"other\":{\"flows\":1,\"packets_in\":2000,\"packets_out\":3,\"bytes_in\":4,"
-	"\"bytes_out\":1500},\"forgotten\":12044}";
+	"\"bytes_out\":1500,\"no_memory\":2},\"forgotten\":12044}";
 
 static void the_flow_of_most_bytes_stands_first(void **state)
 {
@@ -231,6 +231,7 @@ static void what_an_answer_lacks_is_said(void **state)
 		    "3 flows\n"
 		    "other: 1 flow for which flows.records had no room, with 2,003 packets and "
 		    "1.5 kB\n"
+		    "no memory: 2 sockets whose TCP is not counted at all\n"
 		    "forgotten: 12,044 flows that ended and for which flows.keep had no room\n");
 	assert_view(flows_sum_print, "{\"flows\":[{}],\"other\":{\"flows\":0},\"forgotten\":0}",
 		    "1 flow\n");
