@@ -8,6 +8,7 @@
 
 #include "config/mem.h"
 #include "lb/isolation_private.h"
+#include "lb/model/label.h"
 
 #define ADD(object, key, value) json_object_object_add(object, key, value)
 
@@ -285,16 +286,15 @@ struct json_object *isolation_seen_json(struct isolation *isolation, uint64_t se
 static void rule_metric(FILE *to, const char *file, int line, size_t number,
 			const struct policy_count *count)
 {
-	char rule[512];
-
-	if (line)
-		snprintf(rule, sizeof(rule), "%s:%d", file, line);
-	else
-		snprintf(rule, sizeof(rule), "%s", file);
-	for (int passed = 0; passed < 2; passed++)
-		fprintf(to, "edgelb_policy_refused_total{rule=\"%s\",number=\"%zu\","
-			"passed=\"%s\"} %" PRIu64 "\n", rule, number, passed ? "yes" : "no",
+	for (int passed = 0; passed < 2; passed++) {
+		fputs("edgelb_policy_refused_total{rule=\"", to);
+		label_write(to, file);
+		if (line)
+			fprintf(to, ":%d", line);
+		fprintf(to, "\",number=\"%zu\",passed=\"%s\"} %" PRIu64 "\n", number,
+			passed ? "yes" : "no",
 			(uint64_t)(passed ? count->audited : count->refused));
+	}
 }
 
 static void rules_metric(const struct isolation *isolation, FILE *to)
@@ -302,8 +302,8 @@ static void rules_metric(const struct isolation *isolation, FILE *to)
 	const struct config_policy *policy = isolation->now.policy;
 	struct policy_count *counts = counts_of(isolation);
 
-	fputs("# HELP edgelb_policy_refused_total packets and calls that a rule refused, or "
-	      "only told of\n"
+	fputs("# HELP edgelb_policy_refused_total Packets and calls that a rule refused, or "
+	      "only told of.\n"
 	      "# TYPE edgelb_policy_refused_total counter\n", to);
 	for (size_t i = 0; i < policy->rule_count; i++)
 		rule_metric(to, policy->rules[i].file, policy->rules[i].line, i, &counts[i]);
@@ -323,12 +323,12 @@ void isolation_metrics(struct isolation *isolation, FILE *to)
 		return;
 	rules_metric(isolation, to);
 	policy_kernel_lost(isolation->kernel, lost);
-	fputs("# HELP edgelb_policy_lost_total what isolation had no room for\n"
+	fputs("# HELP edgelb_policy_lost_total What isolation had no room for.\n"
 	      "# TYPE edgelb_policy_lost_total counter\n", to);
 	for (size_t i = 0; i < POLICY_LOSSES; i++)
 		fprintf(to, "edgelb_policy_lost_total{what=\"%s\"} %" PRIu64 "\n", losses[i],
 			lost[i]);
-	fprintf(to, "# HELP edgelb_policy_connections_cut_total live connections that new rules "
-		"ended\n# TYPE edgelb_policy_connections_cut_total counter\n"
+	fprintf(to, "# HELP edgelb_policy_connections_cut_total Live connections that new rules "
+		"ended.\n# TYPE edgelb_policy_connections_cut_total counter\n"
 		"edgelb_policy_connections_cut_total %" PRIu64 "\n", isolation->cut_total);
 }

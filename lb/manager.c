@@ -153,6 +153,7 @@ int manager_start(const struct options *options, struct event_base *loop,
 	events_add(manager->events, &(struct change){ .kind = EVENT_DAEMON, .object = "lbd",
 						      .to = "starting",
 						      .cause = "version " LB_VERSION });
+	clock_gettime(CLOCK_REALTIME, &manager->started);
 	err = manager_read(manager, &first, &read, diag);
 	config = read.config;
 	if (!err) {

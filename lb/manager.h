@@ -39,7 +39,7 @@ struct manager {
 	char *previous_name, *previous_text; /* before the last reload; NULL: none */
 	bool previous_includes;		/* its text is not all of it */
 	const char *source;		/* "-c", "once" or "previous" */
-	struct timespec loaded;
+	struct timespec loaded, started;
 	uint64_t reloads_done, reloads_refused;
 	struct overrides overrides;
 	uint64_t hash_key[LB_HASH_KEYS];

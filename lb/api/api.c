@@ -285,7 +285,8 @@ static void handle_metrics(struct api *api, struct evhttp_request *request,
 	char *text = metrics_text(api->manager);
 
 	(void)body;
-	answer_text(request, 200, "text/plain; version=0.0.4", text ? text : "");
+	answer_text(request, text ? 200 : 503, "text/plain; version=0.0.4; charset=utf-8",
+		    text ? text : "");
 	free(text);
 }
 
@@ -312,6 +313,8 @@ static void request_route(struct api *api, struct evhttp_request *request, bool 
 	_cleanup_diag_ struct diag diag = { 0 };
 	struct json_object *body;
 
+	if (method == EVHTTP_REQ_HEAD) /* libevent leaves the body out */
+		method = EVHTTP_REQ_GET;
 	for (size_t i = 0; path && i < sizeof(routes) / sizeof(*routes); i++) {
 		const struct route *route = &routes[i];
 

@@ -4,13 +4,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include "lb/api/api.h"
 #include "lb/isolation.h"
+#include "lb/kernel/attach.h"
 #include "lb/kernel/replay.h"
 #include "lb/kernel/settle.h"
 #include "lb/kernel/stats.h"
+#include "lb/model/label.h"
 #include "lb/model/resolve.h"
 #include "lb/version.h"
 #include "lb/watch/netlink.h"
@@ -29,8 +33,9 @@ static void backend_labels(FILE *to, const char *metric, const struct service *s
 
 	if (!addr_is_nobody(&backend->identity.address))
 		addr_format(&backend->identity.address, addr);
-	fprintf(to, "edgelb_%s{service=\"%s\",backend=\"%s\",address=\"%s\"", metric,
-		service->name, backend->name, addr);
+	fprintf(to, "edgelb_%s{service=\"%s\",backend=\"", metric, service->name);
+	label_write(to, backend->name); /* of a container: the runtime's word */
+	fprintf(to, "\",address=\"%s\"", addr);
 }
 
 typedef void backend_function(FILE *to, const struct manager *manager,
@@ -100,6 +105,26 @@ static void weight_write(FILE *to, const struct manager *manager, const struct s
 	fprintf(to, "} %u\n", backend->effective_weight);
 }
 
+static void shares_write(FILE *to, const struct manager *manager)
+{
+	uint32_t *owned = calloc(LB_MAX_BACKENDS, sizeof(*owned));
+
+	head(to, "backend_share", "gauge", "Part of the service's ring that the backend owns.");
+	for (size_t s = 0; owned && s < manager->actual->service_count; s++) {
+		const struct service *service = &manager->actual->services[s];
+
+		slots_owned(manager->dataplane, service, owned);
+		for (size_t b = 0; b < service->backend_count; b++) {
+			const struct backend *backend = &service->backends[b];
+			uint32_t slots = backend_ring_slots(service, backend);
+
+			backend_labels(to, "backend_share", service, backend);
+			fprintf(to, "} %g\n", slots ? (double)owned[backend->id] / slots : 0);
+		}
+	}
+	free(owned);
+}
+
 static void backends_write(FILE *to, const struct manager *manager)
 {
 	head(to, "backend_packets_total", "counter", "Packets sent to the backend.");
@@ -115,6 +140,7 @@ static void backends_write(FILE *to, const struct manager *manager)
 	each_backend(to, manager, state_write);
 	head(to, "backend_weight", "gauge", "Weight in the ring, 0 while not up.");
 	each_backend(to, manager, weight_write);
+	shares_write(to, manager);
 }
 
 static void services_write(FILE *to, const struct manager *manager)
@@ -150,7 +176,7 @@ static void services_write(FILE *to, const struct manager *manager)
 		}
 }
 
-static void kernel_write(FILE *to, const struct manager *manager)
+static void verdicts_write(FILE *to, const struct manager *manager)
 {
 	uint64_t counts[LB_VERDICT_COUNT];
 
@@ -160,18 +186,70 @@ static void kernel_write(FILE *to, const struct manager *manager)
 		fprintf(to, "edgelb_verdict_packets_total{verdict=\"%s\"} %llu\n",
 			verdict_name((enum lb_verdict)verdict),
 			(unsigned long long)counts[verdict]);
+}
+
+/* A name of a link may hold nearly any byte. */
+static void interface_label(FILE *to, const char *metric, const char *name)
+{
+	fprintf(to, "edgelb_%s{interface=\"", metric);
+	label_write(to, name);
+	fputs("\"}", to);
+}
+
+static void losses_write(FILE *to, const struct manager *manager, unsigned int ifindex)
+{
+	const struct net_link *link = net_view_link(&manager->view, ifindex);
+
+	if (!link)
+		return;
+	interface_label(to, "redirect_drops_total", link->name);
+	fprintf(to, " %llu\n", (unsigned long long)losses_read(manager->dataplane, ifindex));
+}
+
+static void interfaces_write(FILE *to, const struct manager *manager)
+{
+	const struct state *actual = manager->actual;
+
+	head(to, "interface_attached", "gauge", "1 while lb stands on the interface.");
+	for (size_t i = 0; i < manager->config->interface_count; i++) {
+		const char *name = manager->config->interfaces[i].name;
+		const struct net_link *link = net_view_link_by_name(&manager->view, name);
+		bool generic;
+
+		interface_label(to, "interface_attached", name);
+		fprintf(to, " %d\n",
+			link && front_is_ours(manager->dataplane, link->ifindex, &generic));
+	}
 	head(to, "redirect_drops_total", "counter",
 	     "Frames that the kernel lost after they were redirected to the interface.");
-	for (size_t i = 0; i < manager->actual->device_count; i++) {
-		const struct net_link *link =
-			net_view_link(&manager->view, manager->actual->devices[i]);
+	for (size_t i = 0; i < actual->device_count; i++)
+		losses_write(to, manager, actual->devices[i]);
+}
 
-		if (link)
-			fprintf(to, "edgelb_redirect_drops_total{interface=\"%s\"} %llu\n",
-				link->name,
-				(unsigned long long)losses_read(manager->dataplane,
-								link->ifindex));
+/* The names are those of Prometheus' own client libraries, behind our prefix. */
+static void process_write(FILE *to, const struct manager *manager)
+{
+	struct rusage usage = { 0 };
+	long pages = 0;
+	FILE *statm = fopen("/proc/self/statm", "re");
+
+	if (statm) {
+		if (fscanf(statm, "%*s %ld", &pages) != 1)
+			pages = 0;
+		fclose(statm);
 	}
+	getrusage(RUSAGE_SELF, &usage);
+	head(to, "process_cpu_seconds_total", "counter", "Time of CPUs that lbd has used.");
+	fprintf(to, "edgelb_process_cpu_seconds_total %.6f\n",
+		(double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+			(double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
+	head(to, "process_resident_memory_bytes", "gauge",
+	     "Memory of lbd, mapped tables included.");
+	fprintf(to, "edgelb_process_resident_memory_bytes %ld\n",
+		pages * sysconf(_SC_PAGESIZE));
+	head(to, "process_start_time_seconds", "gauge", "When lbd was started.");
+	fprintf(to, "edgelb_process_start_time_seconds %lld.%03ld\n",
+		(long long)manager->started.tv_sec, manager->started.tv_nsec / 1000000);
 }
 
 static void daemon_write(FILE *to, const struct manager *manager)
@@ -206,8 +284,10 @@ char *metrics_text(struct manager *manager)
 		return NULL;
 	backends_write(to, manager);
 	services_write(to, manager);
-	kernel_write(to, manager);
+	verdicts_write(to, manager);
+	interfaces_write(to, manager);
 	daemon_write(to, manager);
+	process_write(to, manager);
 	isolation_metrics(manager->isolation, to);
 	fclose(to);
 	return text;

@@ -91,6 +91,21 @@ struct holdings holdings_of(const struct dataplane *dataplane, const struct serv
 	return holdings;
 }
 
+void slots_owned(const struct dataplane *dataplane, const struct service *service,
+		 uint32_t *ret_owned)
+{
+	for (int family = 0; family < FAMILIES; family++) {
+		const struct ring *ring = &service->ring[family];
+
+		for (uint32_t i = 0; i < ring->slots; i++) {
+			uint32_t owner = LB_SLOT_OWNER(dataplane->slots[ring->base + i]);
+
+			if (owner != LB_NOBODY && owner < LB_MAX_BACKENDS)
+				ret_owned[owner]++;
+		}
+	}
+}
+
 bool drains_end(const struct dataplane *dataplane, struct service *service)
 {
 	bool ended = false;

@@ -28,6 +28,11 @@ struct holdings {
 struct holdings holdings_of(const struct dataplane *dataplane, const struct service *service,
 			    const struct backend *backend);
 
+/* Adds how many slots of the service each id owns; ret_owned has LB_MAX_BACKENDS places. One walk,
+ * however many backends there are. */
+void slots_owned(const struct dataplane *dataplane, const struct service *service,
+		 uint32_t *ret_owned);
+
 /* Marks the draining backends that no slot names any more: each has had its last flow. Goes by
  * service->moving. Returns whether any is new. */
 bool drains_end(const struct dataplane *dataplane, struct service *service);
