@@ -3,16 +3,15 @@
 #include "bench/policy_lab.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "bench/cgroup.h"
 #include "bench/policy_rules.h"
 #include "config/mem.h"
 #include "lb/watch/cgroup_fs.h"
@@ -43,26 +42,6 @@ static const char *cgroup_name(enum lab_who who)
 	return name;
 }
 
-static int cgroup_make(const char *name, uint64_t *ret_id)
-{
-	char path[CGROUP_PATH_MAX];
-	int err = cgroup_fs_path(name, path);
-
-	if (!err && mkdir(path, 0755) && errno != EEXIST)
-		err = -errno;
-	return err ? err : cgroup_fs_id(name, ret_id);
-}
-
-static void cgroup_remove(const char *name)
-{
-	char path[CGROUP_PATH_MAX];
-
-	/* A process that was waited for may be in it a moment longer. */
-	for (int ms = 0; !cgroup_fs_path(name, path) && rmdir(path) && errno == EBUSY && ms < 1000;
-	     ms++)
-		usleep(1000);
-}
-
 static int cgroups_make(struct policy_lab *lab)
 {
 	int err = cgroup_make(parent_name(), &lab->subjects.parents[0]);
@@ -81,17 +60,7 @@ int lab_open_parent(void)
 
 int lab_enter_cgroup(enum lab_who who)
 {
-	char root[CGROUP_PATH_MAX], path[CGROUP_PATH_MAX + 16];
-	int err = cgroup_fs_path(cgroup_name(who), root), fd;
-
-	if (err)
-		return err;
-	snprintf(path, sizeof(path), "%s/cgroup.procs", root);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	err = fd >= 0 && write(fd, "0", 1) == 1 ? 0 : -errno;
-	if (fd >= 0)
-		close(fd);
-	return err;
+	return cgroup_enter(cgroup_name(who));
 }
 
 /* ---- namespaces ------------------------------------------------------------------------------ */
