@@ -25,7 +25,7 @@ enum { ENOENT = 2, EPIPE = 32, ENETUNREACH = 101, ECONNABORTED = 103, ECONNRESET
 const volatile __u32 flow_mask = FLOWS_MIN - 1;
 
 /* This kernel can tell the network namespace of a packet; 6.1 cannot, and a sample does it. */
-const volatile bool flow_cookie_of_packets = true;
+const volatile bool flow_cookie_of_packets = false;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

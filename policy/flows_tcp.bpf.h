@@ -7,8 +7,8 @@
  *
  *	bytes_received	payload in order, once, and the FIN, which tcp_fin() alone marks (SOCK_DONE)
  *	bytes_sent	payload, what is sent again included; bytes_retrans is that
- *	segs_in, _out	segments, 32 bits of them. Those of the handshake that a listener sees and
- *			answers are none of the connection's, nor is a reset sent after its end. */
+ *	segs_in, _out	segments, 32 bits of them; a listener's SYN-ACK and the reset that aborts a
+ *			connection are not among them */
 #ifndef POLICY_FLOWS_TCP_BPF_H
 #define POLICY_FLOWS_TCP_BPF_H
 
