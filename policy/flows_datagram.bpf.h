@@ -168,20 +168,22 @@ static __always_inline __u32 tried_now(void)
 	return (bpf_ktime_get_coarse_ns() >> 30) & FLOW_SOCKET_TRIED;
 }
 
-/* The record that the storage knows stands in flow_peers too, from its second remote end on. */
-static __always_inline void last_to_peers(const struct flow_socket *own)
+/* The record that the storage knows stands in flow_peers too, from its second remote end on. The one
+ * that is new may have the place of one that the storage knew long ago. */
+static __always_inline void last_to_peers(const struct flow_socket *own, __u32 new)
 {
-	struct flow_record *record = record_of(own);
+	__u32 number = read_once(&own->number);
+	struct flow_record *record = record_at(number);
 	struct flow_peer key = { 0 };
-	__u32 number = own->number;
 
-	if (!record || record->flow.in_peers)
+	if (!record || number == new || record->flow.cookie != own->cookie ||
+	    record->flow.in_peers)
 		return;
 	key.cookie = own->cookie;
 	__builtin_memcpy(key.remote, record->flow.remote, sizeof(key.remote));
 	key.port = record->flow.remote_port;
 	key.protocol = record->flow.protocol;
-	record->flow.in_peers = 1; /* first: the daemon takes out what may be in */
+	record->flow.in_peers = 1;
 	bpf_map_update_elem(&flow_peers, &key, &number, BPF_NOEXIST);
 }
 
@@ -202,10 +204,14 @@ static __always_inline void birth_of(struct flow_birth *birth, struct __sk_buff 
 	vip_find(birth, sk);
 }
 
+/* Ends that differ in one bit wherever start far from each other. */
 static __always_inline __u32 birth_hash(const struct flow_birth *birth)
 {
-	return hash_of(birth->cookie ^ birth->remote.quad[0] ^ birth->remote.quad[1] ^
-		       (__u64)birth->remote_port << 48);
+	__u64 hash = birth->remote.quad[0] ^ birth->remote.quad[1];
+
+	hash = (hash ^ hash >> 32) * 0x9e3779b97f4a7c15ULL;
+	hash += birth->cookie + ((__u64)birth->remote_port << 32);
+	return hash_of(hash ^ hash >> 32);
 }
 
 /* A second remote end, or the first one after a while: another CPU may be making it as well. */
@@ -218,12 +224,12 @@ static __always_inline struct flow_record *peer_keep(struct flow_socket *own, __
 
 	if (!record)
 		return NULL;
-	last_to_peers(own);
-	record->flow.in_peers = 1;
+	last_to_peers(own, number);
+	record->flow.in_peers = 1; /* first: the daemon takes out what may be in */
 	peer_key(&key, own->cookie, datagrams);
 	if (!bpf_map_update_elem(&flow_peers, &key, &number, BPF_NOEXIST)) {
 		write_once(&own->number, number);
-		return record;
+		return record_begin(number);
 	}
 	record_drop(number);
 	there = bpf_map_lookup_elem(&flow_peers, &key);
@@ -240,12 +246,12 @@ static __noinline struct flow_record *record_new(struct __sk_buff *skb, struct b
 	__u32 number, was = own->number;
 
 	birth_of(&birth, skb, sk, own, datagrams, in);
-	number = record_make(&birth, birth_hash(&birth));
+	number = record_take(&birth, birth_hash(&birth));
 	if (number != FLOW_NONE) {
 		cgroup_tell(birth.cgroup);
 		if (was == FLOW_NONE &&
 		    __sync_val_compare_and_swap(&own->number, FLOW_NONE, number) == FLOW_NONE)
-			return record_at(number);
+			return record_begin(number);
 		record = peer_keep(own, number, datagrams);
 	}
 	if (!record) {

@@ -95,7 +95,7 @@ static __always_inline __u32 hash_of(__u64 from)
 }
 
 /* Neighbours are tried in turn: they are in the cache sooner than others. */
-static __noinline __u32 record_take(__u32 start)
+static __noinline __u32 place_take(__u32 start)
 {
 	for (int i = 0; i < FLOW_PROBES; i++) {
 		__u32 number = (start + i) & flow_mask;
@@ -139,20 +139,28 @@ static __always_inline void life_set(struct flow *flow, __u32 life)
 	__sync_lock_test_and_set(&flow->life, life);
 }
 
-/* The number of a record that is filled and LIVE, or FLOW_NONE. */
-static __always_inline __u32 record_make(const struct flow_birth *birth, __u32 start)
+/* The number of a record that is filled, or FLOW_NONE. It is LIVE when everybody can find it, so
+ * that of two CPUs with the same new flow the slower one drops its own unseen. */
+static __always_inline __u32 record_take(const struct flow_birth *birth, __u32 start)
 {
-	__u32 number = record_take(start);
-	struct flow_record *record = number == FLOW_NONE ? NULL : record_at(number);
+	__u32 number = place_take(start);
+	struct flow_record *record = record_at(number);
 
 	if (!record)
 		return FLOW_NONE;
 	record_fill(record, birth);
-	life_set(&record->flow, FLOW_LIVE);
 	return number;
 }
 
-/* Another CPU was quicker with the same flow: nobody has seen this one. */
+static __always_inline struct flow_record *record_begin(__u32 number)
+{
+	struct flow_record *record = record_at(number);
+
+	if (record)
+		life_set(&record->flow, FLOW_LIVE);
+	return record;
+}
+
 static __always_inline void record_drop(__u32 number)
 {
 	struct flow_record *record = record_at(number);

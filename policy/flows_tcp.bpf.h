@@ -166,14 +166,13 @@ static __always_inline struct flow_socket *connection_begin(struct bpf_sock *sk,
 	own->cgroup = birth->cgroup;
 	own->netns = birth->netns;
 	own->flags = flags;
-	number = record_make(birth, hash_of(birth->cookie));
-	if (number == FLOW_NONE) {
-		number = FLOW_IS_OTHER;
+	number = record_take(birth, hash_of(birth->cookie));
+	write_once(&own->number, number == FLOW_NONE ? FLOW_IS_OTHER : number);
+	if (!record_begin(number)) {
 		other_flow();
-	} else {
-		cgroup_tell(birth->cgroup);
+		return own;
 	}
-	write_once(&own->number, number);
+	cgroup_tell(birth->cgroup);
 	return own;
 }
 
