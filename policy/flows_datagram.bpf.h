@@ -3,7 +3,7 @@
  * passes. The socket's storage knows the record of the remote end that it spoke to last, and
  * flow_peers those of all, once there is more than one.
  *
- * A socket that found no record is "other" for about a second, then it tries again: sockets of
+ * A socket that found no record is "other" for some milliseconds, then it tries again: sockets of
  * servers live long. */
 #ifndef POLICY_FLOWS_DATAGRAM_BPF_H
 #define POLICY_FLOWS_DATAGRAM_BPF_H
@@ -20,7 +20,7 @@
 
 /* flow_socket.flags of datagrams: */
 #define FLOW_SOCKET_RELEASED 0x80000000U /* it was closed; what still comes is "other" */
-#define FLOW_SOCKET_TRIED 0x7fffffffU	/* when it found no record, in units of 2^30 ns */
+#define FLOW_SOCKET_TRIED 0x40000000U	/* it found no record; below that when, in 2^23 ns */
 
 /* One skb; of offloaded ones several datagrams. */
 struct datagrams {
@@ -165,7 +165,19 @@ static __always_inline void peer_key(struct flow_peer *key, __u64 cookie,
 
 static __always_inline __u32 tried_now(void)
 {
-	return (bpf_ktime_get_coarse_ns() >> 30) & FLOW_SOCKET_TRIED;
+	return FLOW_SOCKET_TRIED | ((bpf_ktime_get_coarse_ns() >> 23) & (FLOW_SOCKET_TRIED - 1));
+}
+
+/* It tries again when that is over. As a flow it counts once. */
+static __always_inline void other_become(struct flow_socket *own)
+{
+	__u32 flags = read_once(&own->flags);
+
+	if (!(flags & FLOW_SOCKET_RELEASED) &&
+	    __sync_val_compare_and_swap(&own->flags, flags, tried_now()) == flags &&
+	    !(flags & FLOW_SOCKET_TRIED))
+		other_flow();
+	__sync_val_compare_and_swap(&own->number, FLOW_NONE, FLOW_IS_OTHER);
 }
 
 /* The record that the storage knows stands in flow_peers too, from its second remote end on. The one
@@ -254,11 +266,8 @@ static __noinline struct flow_record *record_new(struct __sk_buff *skb, struct b
 			return record_begin(number);
 		record = peer_keep(own, number, datagrams);
 	}
-	if (!record) {
-		own->flags = tried_now();
-		if (__sync_lock_test_and_set(&own->number, FLOW_IS_OTHER) != FLOW_IS_OTHER)
-			other_flow();
-	}
+	if (!record)
+		other_become(own);
 	return record;
 }
 
@@ -282,9 +291,9 @@ static __noinline struct flow_record *record_find(struct __sk_buff *skb, struct 
 			write_once(&own->number, *there);
 			return record;
 		}
-		if (own->number == FLOW_IS_OTHER && own->flags == tried_now())
-			return NULL;
 	}
+	if (own->flags == tried_now())
+		return NULL;
 	return record_new(skb, sk, own, datagrams, in);
 }
 
