@@ -206,9 +206,9 @@ void account_flow(struct accounts *accounts, size_t slot, const struct flow_reco
 		if (shadow->container)
 			shadow_end(shadow, FLOW_GONE); /* the end of that one was never told */
 		shadow_begin(accounts, shadow, flow, ends);
-	} else if (ends) {
-		account_container_rename(accounts, shadow->container, &ends->owner);
 	}
+	if (ends)
+		account_container_rename(accounts, shadow->container, &ends->owner);
 	shadow_grow(shadow, record);
 	shadow_seen(shadow, now_ns);
 	if (flow->life == FLOW_ENDED)

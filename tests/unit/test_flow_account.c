@@ -377,13 +377,14 @@ static void a_flow_keeps_its_edges_and_its_container_when_names_change(void **st
 	tell(0, &record, &ends, 2);
 	assert_string_equal(edges_text(), "container docker/abc → container db 6 80: 1 0 9\n");
 	assert_string_equal(containers_text(), "shop 9\n");
+	strcpy(ends.owner.name, "shop-1");
 	/* A new flow of it goes by its new name, and is the same container's. */
 	record = record_of(IPPROTO_TCP);
 	record.flow.bytes_out = 1;
 	tell(1, &record, &ends, 3);
 	assert_string_equal(edges_text(), "container docker/abc → container db 6 80: 1 0 9\n"
 					  "container shop → container db 6 80: 1 0 1\n");
-	assert_string_equal(containers_text(), "shop 10\n");
+	assert_string_equal(containers_text(), "shop-1 10\n");
 }
 
 static void equal_names_are_not_one_container(void **state)
