@@ -16,23 +16,25 @@
 static bool is_lost(const char *at)
 {
 	if (*at == '\\')
-		return !at[1] || strchr(",= ", at[1]);
+		return !at[1] || strchr(",= \"", at[1]);
 	return (unsigned char)*at < ' ' || *at == '\x7f';
 }
 
-static void put_name(FILE *to, const char *name, const char *escaped)
+/* Characters of `escaped` get their escape, and in place of those of `lost` there is "_". */
+static void put_name(FILE *to, const char *name, const char *escaped, const char *lost)
 {
 	for (const char *at = name; *at; at++) {
 		if (strchr(escaped, *at))
 			putc('\\', to);
-		putc(is_lost(at) ? '_' : *at, to);
+		putc(is_lost(at) || strchr(lost, *at) ? '_' : *at, to);
 	}
 }
 
+/* A quote would begin a string, even in a key. */
 static void put_field(FILE *to, const char *key)
 {
 	putc(FIELD_MARK, to);
-	put_name(to, key, ",= ");
+	put_name(to, key, ",= ", "\"");
 	putc('=', to);
 }
 
@@ -43,7 +45,7 @@ void influx_measure(FILE *to, const char *measurement)
 
 	if (comment)
 		putc('_', to);
-	put_name(to, measurement + comment, ", ");
+	put_name(to, measurement + comment, ", ", "");
 }
 
 void influx_tag(FILE *to, const char *key, const char *value)
@@ -51,9 +53,9 @@ void influx_tag(FILE *to, const char *key, const char *value)
 	if (!value || !*value)
 		return;
 	putc(',', to);
-	put_name(to, key, ",= ");
+	put_name(to, key, ",= ", "");
 	putc('=', to);
-	put_name(to, value, ",= ");
+	put_name(to, value, ",= ", "");
 }
 
 void influx_count(FILE *to, const char *key, uint64_t value)

@@ -11,7 +11,7 @@
 #include <time.h>
 
 /* Names and values are escaped as the protocol wants it. What it has no way to say becomes "_":
- * control characters, and a "\" that would escape what follows it. */
+ * control characters, a "\" that would escape what follows it, and a quote in a field's key. */
 void influx_measure(FILE *to, const char *measurement);
 void influx_tag(FILE *to, const char *key, const char *value);	/* "" or NULL: left out */
 void influx_count(FILE *to, const char *key, uint64_t value);	/* an integer; INT64_MAX at most */

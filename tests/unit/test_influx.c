@@ -71,6 +71,7 @@ static void names_and_values_are_escaped(void **state)
 		{ "line ends and what else controls", "a\nb", "c\rd", "e\n\t\x01\x1f\x7f""f",
 		  "a_b,c_d=e_____f" },
 		{ "a comment", "#m#", "#k", "#v", "_m#,#k=#v" },
+		{ "a backslash before a quote", "a\\\"", "k", "b\\\"", "a_\",k=b_\"" },
 		{ "UTF-8", "μ", "ключ", "值 ü", "μ,ключ=值\\ ü" },
 		{ "a value that is empty", "m", "k", "", "m" },
 		{ "no value", "m", "k", NULL, "m" },
@@ -100,7 +101,7 @@ static void fields_are_integers_and_finite_numbers(void **state)
 	(void)state;
 	influx_measure(to, "m");
 	influx_number(to, "lost", NAN);
-	influx_count(to, "none", 0);
+	influx_count(to, "\"none\"", 0);
 	influx_count(to, "most", INT64_MAX);
 	influx_count(to, "beyond", UINT64_MAX);
 	influx_number(to, "half, or so", 0.5);
@@ -109,7 +110,7 @@ static void fields_are_integers_and_finite_numbers(void **state)
 	influx_number(to, "large", -1e300);
 	influx_number(to, "whole", 3);
 	influx_time(to, noon);
-	assert_int_equal(text_end(&text, "m none=0i,most=9223372036854775807i,"
+	assert_int_equal(text_end(&text, "m _none_=0i,most=9223372036854775807i,"
 					 "beyond=9223372036854775807i,half\\,\\ or\\ so=0.5,"
 					 "tenth=0.10000000000000001,large=-1.0000000000000001e+300,"
 					 "whole=3 " NOON "\n"), 1);
