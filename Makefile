@@ -97,6 +97,10 @@ $(BUILD)/reach: $(REACH)
 $(BUILD)/newcomer: $(call object,tests/net/newcomer.c)
 	$(call say,LINK)$(CC) -static -o $@ $^
 
+$(BUILD)/points: $(call object,tests/net/points.c $(wildcard lb/influx*.c) lb/log.c) \
+	$(BUILD)/libcommon.a
+	$(call say,LINK)$(CC) -o $@ $^ $(LIBS)
+
 $(FUZZ): $(FUZZ_O) $(PROG_O) $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) -o $@ $^ $(LIBS) -lcmocka
@@ -114,7 +118,7 @@ other:
 		$(OTHER)/lbd
 
 tests: all other $(UNIT) $(PROG) $(MODEL) $(FUZZ) $(BUILD)/pattern $(BUILD)/reach \
-	$(BUILD)/newcomer $(BUILD)/lb-bench
+	$(BUILD)/newcomer $(BUILD)/points $(BUILD)/lb-bench
 
 test: packages ## everything: units, programs, networks, the 6.1 kernel; as root
 	@$(MAKE) --no-print-directory -j2 tests
