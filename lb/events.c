@@ -20,18 +20,6 @@ struct events {
 	void *data;
 };
 
-static const char *const kind_names[EVENT_KINDS] = {
-	[EVENT_HEALTH] = "health",     [EVENT_PLAN] = "plan",
-	[EVENT_DENIAL] = "denial",     [EVENT_FLOW] = "flow",
-	[EVENT_INTERFACE] = "interface", [EVENT_CONTAINER] = "container",
-	[EVENT_DAEMON] = "daemon",
-};
-
-const char *event_kind_name(enum event_kind kind)
-{
-	return kind_names[kind];
-}
-
 /* UTC, with so many digits of the second. */
 static const char *stamp_text(int digits, char text[STAMP_MAX])
 {

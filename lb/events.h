@@ -8,19 +8,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define EVENTS_REMEMBERED 4096
+#include "lb/event_kinds.h"
 
-enum event_kind {
-	EVENT_HEALTH,		/* a backend or service: up, down, drain, off */
-	EVENT_PLAN,		/* a reload that was applied or refused, an override */
-	EVENT_DENIAL,		/* by the policy */
-	EVENT_FLOW,		/* refused, reset, timed out, unreachable */
-	EVENT_INTERFACE,	/* attached, detached */
-	EVENT_CONTAINER,	/* the runtime, groups of containers */
-	EVENT_DAEMON,		/* start, stop */
-	EVENT_KINDS,
-};
-const char *event_kind_name(enum event_kind kind); /* "health", ... */
+#define EVENTS_REMEMBERED 4096
 
 struct events;
 

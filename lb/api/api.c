@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "lb/api/answer.h"
+#include "lb/api/events_wait.h"
 #include "lb/isolation.h"
 #include "lb/log.h"
 
@@ -25,6 +26,7 @@
 struct api {
 	struct manager *manager;
 	struct evhttp *local, *remote;	/* on the socket; on TCP, read-only */
+	struct events_waits *waits;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 };
 
@@ -273,6 +275,13 @@ static void handle_seen(struct api *api, struct evhttp_request *request, struct 
 	answer_json(request, 200, object);
 }
 
+static void handle_events(struct api *api, struct evhttp_request *request,
+			  struct json_object *body)
+{
+	(void)body;
+	events_waits_take(api->waits, request);
+}
+
 static void handle_show(struct api *api, struct evhttp_request *request, struct json_object *body)
 {
 	(void)body;
@@ -303,6 +312,7 @@ static const struct route {
 	{ "/v1/override", EVHTTP_REQ_POST, handle_override },
 	{ "/v1/policy", EVHTTP_REQ_POST, handle_policy },
 	{ "/v1/policy/seen", EVHTTP_REQ_GET, handle_seen },
+	{ "/v1/events", EVHTTP_REQ_GET, handle_events },
 	{ "/v1/unload", EVHTTP_REQ_POST, handle_unload },
 };
 
@@ -433,7 +443,9 @@ int api_open(struct manager *manager, struct api **ret_api, struct diag *diag)
 	if (!api)
 		return -ENOMEM;
 	api->manager = manager;
-	err = local_listen(api, manager->socket, diag);
+	err = events_waits_open(manager, &api->waits);
+	if (!err)
+		err = local_listen(api, manager->socket, diag);
 	if (err) {
 		api_close(api);
 		return err;
@@ -448,6 +460,7 @@ void api_close(struct api *api)
 {
 	if (!api)
 		return;
+	events_waits_close(api->waits);
 	if (api->local)
 		evhttp_free(api->local);
 	if (api->remote)
