@@ -53,7 +53,8 @@ static const struct ctl_command commands[] = {
 	  cmd_graph },
 	{ "unload", "[--all]", "stop balancing and leave nothing in the kernel", cmd_unload },
 	{ "top", "", "a live table", cmd_not_built },
-	{ "events", "[-f]", "what happened and why", cmd_not_built },
+	{ "events", "[-f] [--since TIME] [--kind KIND]...", "what happened and why; -f: go on",
+	  cmd_events },
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

@@ -96,6 +96,11 @@ class Balancer:
     def show(self):
         return self.json("show")
 
+    def events(self, *args):
+        """What happened, the last of it: one object an event."""
+        return [json.loads(line)
+                for line in self.ctl("events", "--json", *args).stdout.splitlines()]
+
     def reload(self, text):
         """The -c file becomes `text`, and is loaded."""
         self.conf.write_text(text)

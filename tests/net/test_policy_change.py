@@ -98,6 +98,8 @@ def test_a_live_connection_ends_that_a_reload_forbids_and_no_other(network, lbd)
         assert unconnected.recv(100) == b"reach-after"
     lbd.wait_log("live connections that it forbids: 5 cut, 0 could not be")
     assert shown(lbd)["connections_cut"] == 5
+    (told,) = [event for event in lbd.events("--kind", "denial") if "cut" in event]
+    assert (told["to"], told["cut"], told["kept"]) == ("5 cut, 0 could not be", 5, 0)
 
 
 def test_a_connected_udp_socket_ends_and_one_that_is_not_stays(network, lbd):

@@ -218,6 +218,11 @@ def test_what_is_known_stays_when_the_runtime_is_killed(network, lbd):
     lbd.wait_log("not connected → connected")
     known.assert_judged()
     assert groups_of(lbd) == ALL
+    told = [event for event in lbd.events("--kind", "container")
+            if event["object"].startswith("container runtime ")]
+    assert [(event["from"], event["to"]) for event in told[-2:]] == \
+        [("connected", "not connected"), ("not connected", "connected")]
+    assert told[-2]["cause"].endswith("; what is known of containers stays")
 
 
 def test_a_new_daemon_without_the_runtime_leaves_in_force_what_the_old_one_knew(network, lbd):
