@@ -7,44 +7,9 @@
 #include "lb/ctl/fields.h"
 #include "lb/ctl/show.h"
 #include "lb/ctl/table.h"
+#include "lb/ctl/tally.h"
 
 #define COUNT(columns) (sizeof(columns) / sizeof((columns)[0]))
-
-struct tally {
-	size_t backends, up;	/* by name: up are those with every address up */
-	uint64_t packets, bytes;
-};
-
-static bool row_is_up(struct json_object *row)
-{
-	return !strcmp(field_text(row, "state"), "up");
-}
-
-/* A backend with two addresses is two rows, one behind the other. */
-static struct tally rows_tally(struct json_object *rows)
-{
-	struct tally tally = { 0 };
-	const char *last = NULL;
-	bool last_up = false;
-
-	for (size_t i = 0; i < list_length(rows); i++) {
-		struct json_object *row = list_at(rows, i);
-		const char *name = field_text(row, "name");
-
-		tally.packets += field_count(row, "packets");
-		tally.bytes += field_count(row, "bytes");
-		if (last && !strcmp(last, name)) {
-			tally.up -= last_up && !row_is_up(row);
-			last_up = last_up && row_is_up(row);
-			continue;
-		}
-		last = name;
-		last_up = row_is_up(row);
-		tally.backends++;
-		tally.up += last_up;
-	}
-	return tally;
-}
 
 /* "a, b, c" of a list's texts and numbers into text[size]; "..." where there is more. */
 static const char *list_text(struct json_object *list, const char *none, char *text, size_t size)
@@ -80,7 +45,7 @@ static void moving_cell(struct table *table, struct json_object *service)
 
 static void service_row(struct table *table, struct json_object *service)
 {
-	struct tally tally = rows_tally(field(service, "backends"));
+	struct tally tally = tally_rows(field(service, "backends"));
 	char vips[160], ports[64];
 
 	table_cell(table, "%s", field_text(service, "name"));
@@ -159,7 +124,7 @@ static void print_override_note(bool any, struct json_object *orphans, FILE *to)
 /* Not simply up: down, drained, off, overridden, or up with something to say. */
 static bool row_wants_a_look(struct json_object *row)
 {
-	return !row_is_up(row) || field_true(row, "override") || *field_text(row, "reason");
+	return !tally_is_up(row) || field_true(row, "override") || *field_text(row, "reason");
 }
 
 static void print_attention(struct json_object *reply, FILE *to)
@@ -225,7 +190,7 @@ static void weight_cell(struct table *table, struct json_object *row)
 	uint64_t weight = field_count(row, "weight");
 	uint64_t effective = field_count(row, "effective_weight");
 
-	if (row_is_up(row) && effective != weight)
+	if (tally_is_up(row) && effective != weight)
 		table_cell(table, "%s of %s", field_text(row, "effective_weight"),
 			   field_text(row, "weight"));
 	else
