@@ -81,7 +81,7 @@ int ctl_call(const struct ctl *ctl, const char *method, const char *path, struct
 /* One line of JSON to stdout. */
 void ctl_print_json(struct json_object *object);
 
-/* The commands. Those that are not built yet have no function here. */
+/* The commands. */
 int cmd_check(struct ctl *ctl, int argc, char **argv);
 int cmd_plan(struct ctl *ctl, int argc, char **argv);
 int cmd_reload(struct ctl *ctl, int argc, char **argv);
@@ -100,6 +100,7 @@ int cmd_policy(struct ctl *ctl, int argc, char **argv);
 int cmd_flows(struct ctl *ctl, int argc, char **argv);
 int cmd_graph(struct ctl *ctl, int argc, char **argv);
 int cmd_events(struct ctl *ctl, int argc, char **argv);
+int cmd_top(struct ctl *ctl, int argc, char **argv);
 int cmd_unload(struct ctl *ctl, int argc, char **argv);
 
 #endif

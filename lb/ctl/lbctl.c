@@ -11,14 +11,6 @@
 #include "lb/ctl/options.h"
 #include "lb/version.h"
 
-static int cmd_not_built(struct ctl *ctl, int argc, char **argv)
-{
-	(void)argc;
-	(void)argv;
-	fprintf(stderr, "lbctl: %s is not built yet\n", ctl->command->name);
-	return CTL_FAILED;
-}
-
 static const struct ctl_command commands[] = {
 	{ "check", "FILE", "say what is wrong in a config file; needs no daemon", cmd_check },
 	{ "plan", "[FILE]", "say what a reload would do, and do nothing", cmd_plan },
@@ -52,7 +44,8 @@ static const struct ctl_command commands[] = {
 	{ "graph", "[--since TIME] [--dot]", "who depends on whom, by containers and services",
 	  cmd_graph },
 	{ "unload", "[--all]", "stop balancing and leave nothing in the kernel", cmd_unload },
-	{ "top", "", "a live table", cmd_not_built },
+	{ "top", "[services|backends|containers] [-d SECONDS] [--batch [-n N]]",
+	  "what passes in a second, live; --batch: as text, N times", cmd_top },
 	{ "events", "[-f] [--since TIME] [--kind KIND]...", "what happened and why; -f: go on",
 	  cmd_events },
 };
@@ -70,13 +63,8 @@ static void print_help(void)
 {
 	puts("usage: lbctl [--socket PATH] [--pin DIR] [--json] VERB ...\n");
 	for (size_t i = 0; i < COMMANDS; i++)
-		if (commands[i].fn != cmd_not_built)
-			printf("  %-10s%s\n", commands[i].name, commands[i].help);
-	fputs("\nnot built yet:", stdout);
-	for (size_t i = 0; i < COMMANDS; i++)
-		if (commands[i].fn == cmd_not_built)
-			printf(" %s", commands[i].name);
-	puts("\n\n"
+		printf("  %-10s%s\n", commands[i].name, commands[i].help);
+	puts("\n"
 	     "  --socket PATH  the daemon's socket, " CTL_SOCKET "\n"
 	     "  --pin DIR      its pinned tables, " CTL_PIN "\n"
 	     "  --json         JSON instead of text\n"
