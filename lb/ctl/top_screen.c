@@ -16,7 +16,7 @@
 
 #define GAP		2	/* blanks between columns */
 #define CUT_MIN		4	/* columns of a text that are worth it */
-#define NUMBER_MIN	7	/* "999.9M" does not move what stands behind it */
+#define NUMBER_WIDTH	7	/* "999.9M", "100.0%", "999.9ms" */
 #define ESCAPE_MS	25	/* that tell the key from the first byte of another */
 
 enum pair { PAIR_DOWN = 1, PAIR_OUT };
@@ -120,23 +120,32 @@ static bool is_text(const struct top_column *column)
 	return column->kind == TOP_TEXT || column->kind == TOP_STATE;
 }
 
+/* Numbers have their own width, so that what stands behind them does not jump; counts can be longer
+ * than that, and texts have none. */
+static size_t cell_width(const struct top_column *column, const struct top_cell *cell)
+{
+	char text[TOP_TEXT_MAX];
+
+	if (cell->state == TOP_NONE)
+		return 0;
+	if (is_text(column) || column->kind == TOP_COUNT)
+		return top_width(top_cell_format(column, cell, text));
+	return NUMBER_WIDTH;
+}
+
 /* A column is as wide as all its rows want, shown or not: scrolling moves nothing sideways. One
  * without anything in it is left out. */
 static size_t column_width(const struct top_sheet *sheet, const struct top_column *column, size_t i)
 {
 	size_t widest = 0, title = top_width(column->title);
-	char text[TOP_TEXT_MAX];
 
 	for (size_t row = 0; row < sheet->count; row++) {
-		size_t width = top_width(top_cell_format(column, &sheet->rows[row]->cells[i],
-							 text));
+		size_t width = cell_width(column, &sheet->rows[row]->cells[i]);
 
 		widest = width > widest ? width : widest;
 	}
 	if (i && !widest)
 		return 0;
-	if (!is_text(column) && widest < NUMBER_MIN)
-		widest = NUMBER_MIN;
 	return widest > title ? widest : title;
 }
 
