@@ -17,6 +17,10 @@ int cgroup_fs_path(const char *cgroup, char ret_path[CGROUP_PATH_MAX]);
 /* Its id; -ENOENT if it is not there. */
 int cgroup_fs_id(const char *cgroup, uint64_t *ret_id);
 
+/* The other way round: the path below the root, "" for the root itself, of the one that has the id
+ * now, without a walk over the tree. -ENOENT: it is gone; -EPERM without CAP_DAC_READ_SEARCH. */
+int cgroup_fs_of_id(uint64_t id, char ret_path[CGROUP_PATH_MAX]);
+
 /* An fd of its directory (close-on-exec), or -errno. */
 int cgroup_fs_open(const char *cgroup);
 
