@@ -40,6 +40,12 @@ int isolation_set_audit(struct isolation *isolation, bool audit, struct diag *di
 /* Detaches all and removes the pins. */
 int isolation_unload(struct isolation *isolation, struct diag *diag);
 
+/* "front+batch": the groups of whoever is in the first of these cgroups that is in any (the own one
+ * first, then what is above it), or in that namespace (its cookie; 0: not known). NULL: none.
+ * Valid until the loop runs again. */
+const char *isolation_groups(const struct isolation *isolation, const uint64_t *cgroups,
+			     size_t count, uint64_t netns);
+
 /* lb/isolation_show.c: for show and metrics; NULL, nothing without a policy. `seen`: the flows that
  * were judged, for "policy suggest". The caller puts the object. */
 struct json_object *isolation_json(struct isolation *isolation);

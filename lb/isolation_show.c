@@ -137,6 +137,22 @@ static struct json_object *stands_json(const struct isolation *isolation)
 	return list;
 }
 
+const char *isolation_groups(const struct isolation *isolation, const uint64_t *cgroups,
+			     size_t count, uint64_t netns)
+{
+	const struct policy_tables *tables = isolation->now.tables;
+	uint64_t cgroup = 0;
+	uint16_t set;
+
+	if (!tables)
+		return NULL;
+	for (size_t i = 0; i < count && !cgroup; i++)
+		if (policy_set_of(tables, cgroups[i], 0, false) != POLICY_SET_NONE)
+			cgroup = cgroups[i];
+	set = policy_set_of(tables, cgroup, netns, false);
+	return set == POLICY_SET_NONE ? NULL : tables->set_names[set];
+}
+
 /* ---- what was told --------------------------------------------------------------------------- */
 
 static struct json_object *denials_json(const struct isolation *isolation)
