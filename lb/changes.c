@@ -185,7 +185,7 @@ static struct json_object *operations_json(const struct operations *count)
 	return object;
 }
 
-void reload_tell(struct manager *manager, const struct plan *plan, const char *policy)
+void reload_tell(struct manager *manager, const struct plan *plan, const struct preview *preview)
 {
 	const struct config *config = manager->config;
 	const struct operations count = operations_count(plan);
@@ -197,7 +197,10 @@ void reload_tell(struct manager *manager, const struct plan *plan, const char *p
 	json_object_object_add(more, "source", json_object_new_string(manager->source));
 	json_object_object_add(more, "services", json_object_new_uint64(config->service_count));
 	json_object_object_add(more, "operations", operations_json(&count));
-	json_object_object_add(more, "policy", policy ? json_object_new_string(policy) : NULL);
+	json_object_object_add(more, "policy",
+			       preview->policy ? json_object_new_string(preview->policy) : NULL);
+	json_object_object_add(more, "flows",
+			       preview->flows ? json_object_new_string(preview->flows) : NULL);
 	snprintf(cause, sizeof(cause), "%s, %zu added, %zu changed, %zu removed", manager->source,
 		 count.added, count.changed, count.removed);
 	events_add(manager->events, &(struct change){ .kind = EVENT_PLAN, .object = object,

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What the container runtime says, made part of the config in use. The runtime is watched only
- * while a backend or a group of the policy asks for it. A config that is read for the first time
- * waits a moment for it, and is then taken without it, for a host without its containers still has
- * its other backends. */
+ * while a backend, a group of the policy or the names of flows ask for it. A config that is read
+ * for the first time waits a moment for it, and is then taken without it, for a host without its
+ * containers still has its other backends. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "config/mem.h"
+#include "lb/flows/flows.h"
 #include "lb/isolation.h"
 #include "lb/log.h"
 #include "lb/manager.h"
@@ -167,6 +168,13 @@ const struct container *containers_list(struct manager *manager, const struct co
 
 /* ---- watching ------------------------------------------------------------------------------- */
 
+/* Flows go by the paths of their cgroups where there is none. */
+static bool somebody_needs_runtime(const struct manager *manager)
+{
+	return config_needs_containers(manager->written) ||
+	       isolation_wants_runtime(manager->written);
+}
+
 static void connection_tell(struct manager *manager)
 {
 	struct container_source *source = manager->containers;
@@ -178,7 +186,8 @@ static void connection_tell(struct manager *manager)
 	snprintf(object, sizeof(object), "container runtime %s", source->socket);
 	if (reason[0])
 		snprintf(cause, sizeof(cause), "%s; what is known of containers stays", reason);
-	change_tell(manager->events, reason[0] ? LOG_WARNING : LOG_NOTICE,
+	change_tell(manager->events,
+		    reason[0] && somebody_needs_runtime(manager) ? LOG_WARNING : LOG_NOTICE,
 		    &(struct change){
 			    .kind = EVENT_CONTAINER,
 			    .object = object,
@@ -195,6 +204,7 @@ static void on_runtime(void *data)
 
 	connection_tell(manager);
 	isolation_wake(manager->isolation);
+	flows_wake(manager->flows);
 	manager_wake(manager);
 }
 
@@ -208,8 +218,7 @@ int containers_watch(struct manager *manager)
 	struct container_source *source;
 	int err;
 
-	if (!config_needs_containers(manager->written) &&
-	    !isolation_wants_runtime(manager->written)) {
+	if (!somebody_needs_runtime(manager) && !manager->written->flows) {
 		containers_release(manager);
 		return 0;
 	}

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lb/events.h"
+#include "lb/flows/flows.h"
 #include "lb/isolation.h"
 #include "lb/kernel/attach.h"
 #include "lb/kernel/sink.h"
@@ -168,6 +169,8 @@ int manager_start(const struct options *options, struct event_base *loop,
 	if (!err)
 		err = isolation_open(manager, &manager->isolation);
 	if (!err)
+		err = flows_open(manager, &manager->flows);
+	if (!err)
 		err = checks_set(manager, config);
 	if (!err)
 		checks_assume(manager);
@@ -187,6 +190,7 @@ void manager_stop(struct manager *manager)
 	if (!manager)
 		return;
 	health_close(manager->health);
+	flows_close(manager->flows);
 	isolation_close(manager->isolation);
 	locals_close(manager);
 	dataplane_close(manager->dataplane);
@@ -214,7 +218,9 @@ int manager_unload(struct manager *manager, bool all, struct diag *diag)
 {
 	struct state *actual = manager->actual;
 	int err = all ? isolation_unload(manager->isolation, diag) : 0;
+	int flows_err = flows_unload(manager->flows, diag);
 
+	err = err ? err : flows_err;
 	for (size_t i = 0; i < actual->front_count; i++) {
 		int failed = front_detach(manager->dataplane, actual->fronts[i].ifindex, diag);
 

@@ -86,6 +86,7 @@ struct preview {
 	struct state *wanted;
 	struct plan *plan;
 	char *policy;			/* what changes in isolation; NULL: nothing */
+	char *flows;			/* and in the seeing of flows */
 };
 int manager_preview(struct manager *manager, const struct reload *reload,
 		    struct preview *ret_preview, struct diag *diag);
@@ -111,7 +112,7 @@ int manager_override(struct manager *manager, const char *service, const char *b
 int manager_override_reset(struct manager *manager, const char *service, const char *backend,
 			   struct diag *diag); /* NULL, NULL: all */
 
-/* Isolation stays in force unless `all` is to go. */
+/* Isolation stays in force unless `all` is to go; flows are seen no more. */
 int manager_unload(struct manager *manager, bool all, struct diag *diag);
 
 /* Has manager_reconcile() called soon, once for all that happens until then. */
@@ -140,8 +141,8 @@ void changes_tell(struct manager *manager, const struct state *before, const str
 void front_lost_tell(struct manager *manager, const struct front *front);
 void settled_tell(struct manager *manager, const struct service *service, uint64_t seconds);
 
-/* The config in use was loaded, by this plan; `policy`: as in struct preview. */
-void reload_tell(struct manager *manager, const struct plan *plan, const char *policy);
+/* The config in use was loaded, by this plan; of the preview what it says of other parts. */
+void reload_tell(struct manager *manager, const struct plan *plan, const struct preview *preview);
 
 /* Whoever asked for the reload writes the log. */
 void refusal_add_event(struct manager *manager, const struct reload *reload,
@@ -183,6 +184,18 @@ const struct container *containers_watched(const struct manager *manager,
 int containers_watch(struct manager *manager);
 struct runtime *containers_runtime(const struct manager *manager); /* NULL: it is not watched */
 void containers_release(struct manager *manager);
+
+/* ---- lb/parts.c: isolation and flows --------------------------------------------------------- */
+
+/* As this config has them; what it does not have stays until parts_remove(). `config` must live
+ * until the next call. Returns 0, or -errno with sentences: all is as before. */
+int parts_apply(struct manager *manager, const struct config *config, struct diag *diag);
+
+/* Takes that back where the rest of the config could not be applied. */
+void parts_return(struct manager *manager, const struct config *config, struct diag *diag);
+
+/* What the config in use does not have is taken from the kernel. */
+void parts_remove(struct manager *manager, struct diag *diag);
 
 /* ---- lb/checks.c: what the checks say -------------------------------------------------------- */
 

@@ -7,6 +7,7 @@
 
 #include "config/mem.h"
 #include "config/slurp.h"
+#include "lb/flows/flows.h"
 #include "lb/isolation.h"
 #include "lb/kernel/attach.h"
 #include "lb/kernel/settle.h"
@@ -222,6 +223,7 @@ static int world_follow(struct manager *manager, struct config *config, struct d
 	if (err && !changes_follow(manager, config, NULL, false, diag))
 		err = 0;
 	isolation_wake(manager->isolation);
+	flows_wake(manager->flows);
 	return err;
 }
 
@@ -361,6 +363,8 @@ static int preview_plan(struct manager *manager, struct preview *preview, struct
 				diag);
 	if (!err)
 		err = isolation_plan(manager->isolation, preview->config, &preview->policy, diag);
+	if (!err)
+		preview->flows = flows_plan(manager->flows, preview->config);
 	return err;
 }
 
@@ -387,6 +391,7 @@ void preview_clear(struct preview *preview)
 	config_free(preview->written);
 	free(preview->text);
 	free(preview->policy);
+	free(preview->flows);
 	*preview = (struct preview){ 0 };
 }
 
@@ -454,13 +459,12 @@ static int config_apply(struct manager *manager, const struct reload *reload,
 	/* Now with leave to touch, and without hope for backends that were never checked. */
 	if (!err)
 		err = plan_make(manager, preview.config, true, &wanted, &plan, diag);
-	if (!err && preview.config->policy)
-		err = isolation_apply(manager->isolation, preview.config, diag);
+	if (!err)
+		err = parts_apply(manager, preview.config, diag);
 	if (!err) {
 		err = wanted_apply(manager, wanted, plan, &preview, visit, data, diag);
-		if (err && manager->config && preview.config->policy &&
-		    isolation_apply(manager->isolation, manager->config, diag))
-			log_error("policy: the list before this reload could not be put back");
+		if (err)
+			parts_return(manager, preview.config, diag);
 	}
 	if (err) {
 		if (manager->written)
@@ -472,12 +476,10 @@ static int config_apply(struct manager *manager, const struct reload *reload,
 	}
 	manager->followed = true;
 	config_take(manager, reload, &preview);
-	reload_tell(manager, plan, preview.policy);
+	reload_tell(manager, plan, &preview);
 	plan_free(plan);
 	preview_clear(&preview);
-	/* Rules that are to go, go last. */
-	if (!manager->config->policy && isolation_apply(manager->isolation, manager->config, diag))
-		log_diag(LOG_WARNING, diag);
+	parts_remove(manager, diag);
 	isolation_cut(manager->isolation);
 	checks_set(manager, manager->config);
 	if (containers_watch(manager))

@@ -17,6 +17,7 @@
 
 #include "lb/api/answer.h"
 #include "lb/api/events_wait.h"
+#include "lb/api/answer_flows.h"
 #include "lb/isolation.h"
 #include "lb/log.h"
 
@@ -282,6 +283,25 @@ static void handle_events(struct api *api, struct evhttp_request *request,
 	events_waits_take(api->waits, request);
 }
 
+static void handle_flows(struct api *api, struct evhttp_request *request, struct json_object *body)
+{
+	(void)body;
+	answer_flows(api->manager->flows, request);
+}
+
+static void handle_graph(struct api *api, struct evhttp_request *request, struct json_object *body)
+{
+	(void)body;
+	answer_graph(api->manager->flows, request);
+}
+
+static void handle_containers(struct api *api, struct evhttp_request *request,
+			      struct json_object *body)
+{
+	(void)body;
+	answer_containers(api->manager->flows, request);
+}
+
 static void handle_show(struct api *api, struct evhttp_request *request, struct json_object *body)
 {
 	(void)body;
@@ -313,6 +333,9 @@ static const struct route {
 	{ "/v1/policy", EVHTTP_REQ_POST, handle_policy },
 	{ "/v1/policy/seen", EVHTTP_REQ_GET, handle_seen },
 	{ "/v1/events", EVHTTP_REQ_GET, handle_events },
+	{ "/v1/flows", EVHTTP_REQ_GET, handle_flows },
+	{ "/v1/graph", EVHTTP_REQ_GET, handle_graph },
+	{ "/v1/containers", EVHTTP_REQ_GET, handle_containers },
 	{ "/v1/unload", EVHTTP_REQ_POST, handle_unload },
 };
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lb/api/api.h"
+#include "lb/flows/flows.h"
 #include "lb/isolation.h"
 #include "lb/kernel/attach.h"
 #include "lb/kernel/replay.h"
@@ -289,6 +290,7 @@ char *metrics_text(struct manager *manager)
 	daemon_write(to, manager);
 	process_write(to, manager);
 	isolation_metrics(manager->isolation, to);
+	flows_metrics(manager->flows, to);
 	fclose(to);
 	return text;
 }

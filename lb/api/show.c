@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "lb/api/api.h"
+#include "lb/flows/flows.h"
 #include "lb/isolation.h"
 #include "lb/kernel/attach.h"
 #include "lb/kernel/replay.h"
@@ -314,6 +315,7 @@ struct json_object *show_json(struct manager *manager)
 	ADD(object, "local_clients", local_clients_json(manager));
 	ADD(object, "orphan_overrides", orphans_json(manager));
 	ADD(object, "policy", isolation_json(manager->isolation));
+	ADD(object, "flows", flows_show_json(manager->flows));
 	return object;
 }
 
@@ -356,6 +358,8 @@ struct json_object *plan_json(struct manager *manager, const struct preview *pre
 	}
 	if (preview->policy)
 		json_object_array_add(operations, json_object_new_string(preview->policy));
+	if (preview->flows)
+		json_object_array_add(operations, json_object_new_string(preview->flows));
 	for (size_t i = 0; i < preview->plan->service_count; i++)
 		json_object_array_add(services, plan_service_json(&preview->plan->services[i],
 								  &connections[i]));

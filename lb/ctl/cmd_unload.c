@@ -10,6 +10,7 @@
 #include "lb/ctl/ctl.h"
 #include "lb/ctl/fields.h"
 #include "lb/kernel/attach.h"
+#include "policy/flows.h"
 #include "policy/kernel.h"
 
 #define UNLOAD_TIMEOUT_MS 60000 /* withdrawing waits for the network to notice */
@@ -34,18 +35,20 @@ static void print_text(const struct ctl *ctl, const char *text)
 /* Says what was done. Returns 0, -EBUSY while a daemon works with the pins, another -errno. */
 static int unload_without_daemon(const struct ctl *ctl, bool all, struct diag *diag)
 {
-	bool isolates = policy_is_loaded(ctl->pin);
+	bool isolates = policy_is_loaded(ctl->pin), sees = flow_kernel_is_loaded(ctl->pin);
 	char text[4300];
 	int error = unload_pins(ctl->pin, diag);
 
 	if (error && error != -ENOENT)
 		return error;
+	if (sees && flow_kernel_unload(ctl->pin, diag))
+		return -EIO;
 	if (all && isolates && policy_unload(ctl->pin, diag))
 		return -EIO;
-	if (all && isolates)
+	if (sees || (all && isolates))
 		rmdir(ctl->pin); /* unless the pins of decap are in it */
 	snprintf(text, sizeof(text), "%s %s%s",
-		 error && !(all && isolates) ? "nothing is loaded under" :
+		 error && !sees && !(all && isolates) ? "nothing is loaded under" :
 					       "unloaded what a daemon left under", ctl->pin,
 		 isolates && !all ? "; isolation stays in force (\"unload --all\" takes it away)" :
 				    "");

@@ -42,8 +42,10 @@ struct flow_filter {
 struct json_object *flows_json(struct flows *flows, const struct flow_filter *filter);
 /* {"nodes":[...], "edges":[...]}: edges on which something happened in so many seconds; 0: all. */
 struct json_object *flows_graph_json(struct flows *flows, uint64_t since_s);
-/* {"containers":[...], "other":{...}} */
+/* {"containers":[...], "interval_ms":N, "other":{...}} */
 struct json_object *flows_containers_json(struct flows *flows);
+/* For show: how much there is, as of the last sample. */
+struct json_object *flows_show_json(const struct flows *flows);
 
 /* ---- lb/flows/flows_metrics.c: nothing without flows ----------------------------------------- */
 

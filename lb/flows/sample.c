@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The one reader of the programs' records: what lives is added up, what has ended is added up, kept
+ * and freed. Nothing is lost where nobody comes for a while: the programs count what found no
+ * record. */
+#include <netinet/in.h>
+#include <string.h>
+#include <time.h>
+
+#include "lb/events.h"
+#include "lb/flows/flows_private.h"
+#include "lb/log.h"
+
+/* A program that was about to write to a record when another ended it has done so by then. */
+#define SETTLE_NS	(50 * NS_PER_MS)
+#define SAMPLE_NS	(5 * NS_PER_S)
+#define EVENTS_A_SECOND 100
+
+uint64_t flows_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/* ---- events ------------------------------------------------------------------------------------ */
+
+static void failure_tell(struct flows *flows, const struct flow_row *row)
+{
+	struct json_object *more;
+	char object[2 * FLOW_NAME_MAX + 128];
+
+	if (!flows->manager->events || !flow_outcome_is_failure((enum flow_outcome)row->flow.outcome))
+		return;
+	if (flows->told == EVENTS_A_SECOND) {
+		flows->untold++;
+		return;
+	}
+	flows->told++;
+	more = row_json(row);
+	snprintf(object, sizeof(object), "flow %s %s %s", row->container,
+		 row->flow.direction == FLOW_IN ? "←" : "→",
+		 json_object_get_string(json_object_object_get(more, "remote")));
+	events_add(flows->manager->events,
+		   &(struct change){ .kind = EVENT_FLOW, .object = object,
+				     .to = flow_outcome_name((enum flow_outcome)row->flow.outcome),
+				     .cause = row->service, .more = more });
+}
+
+void flows_untold(struct flows *flows)
+{
+	char object[64];
+
+	flows->told = 0;
+	if (!flows->untold)
+		return;
+	snprintf(object, sizeof(object), "%llu more flows", (unsigned long long)flows->untold);
+	flows->untold = 0;
+	events_add(flows->manager->events,
+		   &(struct change){ .kind = EVENT_FLOW, .object = object, .to = "failed",
+				     .cause = "more than are told in a second" });
+}
+
+/* ---- one record -------------------------------------------------------------------------------- */
+
+/* Its cgroup, and the address that it gives its namespace, are made known with the first look, and
+ * again when the namespace has become known. */
+static void flow_meet(struct flows *flows, size_t number, const struct flow *flow)
+{
+	uint64_t which = flow->start_ns * 2 + (flow->netns != 0);
+
+	if (flows->met[number] == which)
+		return;
+	flows->met[number] = which;
+	places_meet(flows->places, flow->cgroup);
+	flow_names_learn(flows->names, flow, flows->host_netns);
+}
+
+static void live_take(struct flows *flows, size_t number, struct flow_record *copy, uint64_t now_ns)
+{
+	struct flow_ends ends;
+
+	/* It may be ending while it is copied: that is told when its last figures are there. */
+	copy->flow.life = FLOW_LIVE;
+	copy->flow.outcome = FLOW_RUNS;
+	copy->flow.end_ns = 0;
+	places_count(flows->places, copy->flow.cgroup);
+	flow_names_ends(flows->names, &copy->flow, &ends);
+	account_flow(flows->accounts, number, copy, &ends, now_ns);
+	flows->live++;
+}
+
+static void ended_take(struct flows *flows, size_t number, const struct flow_record *copy,
+		       uint64_t now_ns)
+{
+	struct row_room room;
+	struct flow_row row;
+
+	flow_kernel_free(flows->kernel, number);
+	row = row_make(flows, &copy->flow, &room);
+	account_flow(flows->accounts, number, copy, &room.ends, now_ns);
+	failure_tell(flows, &row);
+	ended_keep(&flows->ended, &row);
+}
+
+static bool is_silent(const struct flows *flows, const struct flow *flow, uint64_t now_ns)
+{
+	uint64_t idle_ns = flows->config->idle_ms * NS_PER_MS;
+
+	return flow->protocol != IPPROTO_TCP && flow->seen_ns + idle_ns < now_ns &&
+	       flow->start_ns + idle_ns < now_ns;
+}
+
+/* Those that are to be read now. Every flow is met before any is named: who began one gives its
+ * address to whom it talks to. */
+static size_t records_find(struct flows *flows, uint64_t now_ns)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < flows->record_count; i++) {
+		const struct flow *flow = &flows->records[i].flow;
+		uint32_t life = __atomic_load_n(&flow->life, __ATOMIC_ACQUIRE);
+
+		if (life != FLOW_LIVE && life != FLOW_ENDED)
+			continue;
+		flow_meet(flows, i, flow);
+		if (life == FLOW_LIVE && is_silent(flows, flow, now_ns))
+			flow_kernel_disown(flows->kernel, i, FLOW_IDLE);
+		else if (life == FLOW_LIVE || flow->end_ns + SETTLE_NS <= now_ns)
+			flows->found[count++] = (uint32_t)i;
+	}
+	return count;
+}
+
+/* What lives is read in a whole pass alone. */
+static void pass(struct flows *flows, bool whole)
+{
+	uint64_t now_ns = flows_now_ns();
+	size_t count = records_find(flows, now_ns);
+
+	if (whole) {
+		flows->live = 0;
+		places_recount(flows->places);
+	}
+	for (size_t i = 0; i < count; i++) {
+		size_t number = flows->found[i];
+		const struct flow_record *record = &flows->records[number];
+		uint32_t life = __atomic_load_n(&record->flow.life, __ATOMIC_ACQUIRE);
+		struct flow_record copy;
+
+		if (life == FLOW_ENDED && record->flow.end_ns + SETTLE_NS <= now_ns) {
+			copy = *record;
+			ended_take(flows, number, &copy, now_ns);
+		} else if (life == FLOW_LIVE && whole) {
+			copy = *record;
+			live_take(flows, number, &copy, now_ns);
+		}
+	}
+}
+
+/* ---- samples ----------------------------------------------------------------------------------- */
+
+/* Returns its number, or 0 where the kernel could not be asked. */
+static uint32_t sample(struct flows *flows)
+{
+	uint32_t number = 0;
+	long met = flow_kernel_sample(flows->kernel, &number);
+
+	flows->sampled_ns = flows_now_ns();
+	if (met < 0 && !flows->blind)
+		log_warning("flows: the figures of live connections are not known until they end: "
+			    "%s", strerror((int)-met));
+	flows->blind = met < 0;
+	return met < 0 ? 0 : number;
+}
+
+/* What was freed comes into use again with a sample, however long the interval is. */
+void flows_harvest(struct flows *flows)
+{
+	if (flows_now_ns() - flows->sampled_ns > SAMPLE_NS)
+		sample(flows);
+	pass(flows, false);
+}
+
+void flows_sample(struct flows *flows)
+{
+	uint64_t began_ns = flows_now_ns();
+
+	sample(flows);
+	pass(flows, true);
+	flows->sample_ns = flows_now_ns() - began_ns;
+}
+
+/* A connection that was there before the last interval, and that no sample has met since its end,
+ * has no socket any more; there were two, that one and this. */
+static void lost_disown(struct flows *flows, uint32_t number)
+{
+	for (size_t i = 0; i < flows->record_count; i++) {
+		const struct flow *flow = &flows->records[i].flow;
+
+		if (__atomic_load_n(&flow->life, __ATOMIC_ACQUIRE) != FLOW_LIVE ||
+		    flow->protocol != IPPROTO_TCP || flow->start_ns >= flows->last_sample_ns ||
+		    number - flow->sampled <= number - flows->last_sample)
+			continue;
+		flow_kernel_disown(flows->kernel, i, FLOW_GONE);
+	}
+}
+
+void flows_turn(struct flows *flows)
+{
+	uint64_t began_ns = flows_now_ns();
+	uint32_t number = sample(flows);
+
+	if (number && flows->last_sample_ns)
+		lost_disown(flows, number);
+	flows->last_sample = number;
+	flows->last_sample_ns = number ? began_ns : 0;
+	pass(flows, true);
+	accounts_turn(flows->accounts);
+	flows->sample_ns = flows_now_ns() - began_ns;
+}
