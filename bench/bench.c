@@ -20,7 +20,7 @@
 /* In the order in which they are measured and printed. */
 static const struct part *const all_parts[] = { &cost_part, &mpps_part, &motion_part,
 					       &tcp_part, &congestion_part, &policy_part,
-					       &control_part, &seen_part };
+					       &flows_part, &control_part, &seen_part };
 
 #define PARTS (sizeof(all_parts) / sizeof(all_parts[0]))
 

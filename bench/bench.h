@@ -27,7 +27,7 @@ struct part {
 };
 
 extern const struct part cost_part, mpps_part, motion_part, tcp_part, congestion_part, policy_part,
-	control_part, seen_part;
+	flows_part, control_part, seen_part;
 
 /* Says on stderr, where that is a terminal, what is being measured; NULL wipes it out. */
 void progress(const char *part, const char *name);

@@ -76,6 +76,12 @@ static const struct goal goals[] = {
 	{ "the same: flows that found no record", "seen.other", NULL, NULL, false, 0 },
 	{ "a rule in force and 9,000 connections cut: ms", "policy.list.cut", NULL, NULL, false,
 	  500 },
+	{ "cgroup_skb, flows: ns a packet, an established TCP connection",
+	  "flows.*gress.tcp.added", NULL, NULL, false, 40 },
+	{ "the same: datagrams to the last peer", "flows.*gress.peer.added", NULL, NULL, false,
+	  40 },
+	{ "the same: datagrams to 4,096 peers in turn", "flows.*gress.known.added", NULL, NULL,
+	  false, 40 },
 };
 
 /* The other figure of the same name but for its last word. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bench/cgroup.h"
@@ -23,7 +24,7 @@ static pid_t owner;	/* in the cgroups' names, which children know too */
 
 /* ---- cgroups --------------------------------------------------------------------------------- */
 
-static const char *parent_name(void)
+const char *lab_parent(void)
 {
 	static char name[64];
 
@@ -36,15 +37,15 @@ static const char *cgroup_name(enum lab_who who)
 	static char name[96];
 
 	if (who == LAB_OUTSIDE)
-		snprintf(name, sizeof(name), "%s-outside", parent_name());
+		snprintf(name, sizeof(name), "%s-outside", lab_parent());
 	else
-		snprintf(name, sizeof(name), "%s/%s", parent_name(), names[who]);
+		snprintf(name, sizeof(name), "%s/%s", lab_parent(), names[who]);
 	return name;
 }
 
 static int cgroups_make(struct policy_lab *lab)
 {
-	int err = cgroup_make(parent_name(), &lab->subjects.parents[0]);
+	int err = cgroup_make(lab_parent(), &lab->subjects.parents[0]);
 
 	lab->subjects.parent_levels[0] = 1;
 	lab->subjects.parent_count = 1;
@@ -55,7 +56,7 @@ static int cgroups_make(struct policy_lab *lab)
 
 int lab_open_parent(void)
 {
-	return cgroup_fs_open(parent_name());
+	return cgroup_fs_open(lab_parent());
 }
 
 int lab_enter_cgroup(enum lab_who who)
@@ -182,7 +183,7 @@ int lab_apply(struct policy_lab *lab, struct policy_tables *tables, struct diag 
 
 int lab_attach(struct policy_lab *lab, bool attached, struct diag *diag)
 {
-	const char *const cgroups[] = { parent_name() };
+	const char *const cgroups[] = { lab_parent() };
 	int err = policy_kernel_attach(lab->kernel, cgroups, attached ? 1 : 0, diag);
 
 	if (!err)
@@ -234,5 +235,5 @@ void lab_unmake(struct policy_lab *lab)
 	space_unmake(&lab->far);
 	for (int i = 0; i < LAB_WHO; i++)
 		cgroup_remove(cgroup_name(i));
-	cgroup_remove(parent_name());
+	cgroup_remove(lab_parent());
 }

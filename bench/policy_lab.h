@@ -47,7 +47,8 @@ int lab_apply(struct policy_lab *lab, struct policy_tables *tables, struct diag 
 /* All programs of isolation attached, the backstop included; or none. */
 int lab_attach(struct policy_lab *lab, bool attached, struct diag *diag);
 
-int lab_open_parent(void); /* fd of the governed cgroup, or -errno */
+const char *lab_parent(void); /* the governed cgroup, below the root */
+int lab_open_parent(void); /* its fd, or -errno */
 
 /* For a child: into a container's cgroup, and into the namespace of one or of the world. */
 int lab_enter_cgroup(enum lab_who who);

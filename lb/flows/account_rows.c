@@ -46,7 +46,8 @@ static const char *owner_key(const struct flow_owner *owner)
 
 static bool container_is(const void *item, const void *key)
 {
-	const struct flow_owner *own = &((const struct container_row *)item)->sums.owner, *owner = key;
+	const struct flow_owner *own = &((const struct container_row *)item)->sums.owner;
+	const struct flow_owner *owner = key;
 
 	return !*own->id == !*owner->id && !*own->cgroup == !*owner->cgroup &&
 	       !strcmp(owner_key(own), owner_key(owner));
@@ -57,7 +58,8 @@ struct container_row *account_container_row(struct accounts *accounts,
 {
 	const char *key = owner_key(owner);
 	uint64_t code = siphash(accounts->key, key, strlen(key));
-	struct container_row *container = hash_find(&accounts->containers, code, container_is, owner);
+	struct container_row *container =
+		hash_find(&accounts->containers, code, container_is, owner);
 
 	if (container)
 		return container;
@@ -209,7 +211,8 @@ static void edge_add(struct edge_row *to, const struct edge_row *from)
 
 static void containers_forget(struct accounts *accounts, uint64_t before_ns)
 {
-	struct container_row **gone = mem_array(accounts->containers.count, sizeof(struct container_row *));
+	struct container_row **gone =
+		mem_array(accounts->containers.count, sizeof(struct container_row *));
 	struct container_row *container;
 	size_t count = 0;
 

@@ -13,7 +13,7 @@
 #include "lb/model/container.h"
 #include "policy/flows_abi.h"
 
-#define FLOW_NAME_MAX 256	/* of a node, with the final NUL; longer paths are cut at the left */
+#define FLOW_NAME_MAX 256 /* of a node, with the final NUL; longer paths are cut at the left */
 
 enum flow_node_kind { FLOW_CONTAINER, FLOW_SERVICE, FLOW_NETWORK };
 const char *flow_node_kind_name(enum flow_node_kind kind); /* "container", ... */
@@ -70,8 +70,8 @@ void flow_names_learn(struct flow_names *names, const struct flow *flow, uint64_
 void flow_names_owner(const struct flow_names *names, uint64_t cgroup,
 		      struct flow_owner *ret_owner);
 
-/* FLOW_OUT or FLOW_IN, also for a flow that was there before the programs: by its ports then, and so
- * that its two ends do not agree. */
+/* FLOW_OUT or FLOW_IN, also for a flow that was there before the programs: by its ports then, and
+ * so that its two ends do not agree. */
 enum flow_direction flow_names_direction(const struct flow *flow);
 
 /* Networks are those of lb.conf's groups by cidr, the longest that fits, else the /24 or /64. */

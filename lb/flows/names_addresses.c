@@ -179,7 +179,8 @@ bool names_address_owner(const struct flow_names *names, const struct addr *addr
 			 char ret_name[FLOW_NAME_MAX], bool *ret_seen)
 {
 	const struct told_address *told = told_find(names, addr);
-	const struct learned_address *learned = told && told->now ? NULL : learned_find(names, addr);
+	const struct learned_address *learned =
+		told && told->now ? NULL : learned_find(names, addr);
 	const struct known_cgroup *cgroup =
 		learned ? names_cgroup_find(names, learned->cgroup) : NULL;
 	struct flow_owner owner;

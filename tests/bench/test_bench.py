@@ -55,6 +55,8 @@ WAYS = [f"congestion.{rtt}ms.{loss}" for rtt in (1, 80) for loss in (0, 20)]
 JUDGED = ["none", "tcp", "peer", "known", "new"]
 CALLS = ([f"policy.connect.{who}" for who in ("world", "db", "nobody", "outside")]
          + [f"policy.send.{who}" for who in ("front", "nobody", "outside")])
+SEEN = ["tcp", "peer", "known", "new"]
+SEEN_CALLS = ["flows.connect", "flows.send"]
 TEXTS = ["machine", "kernel", "commit", "time"]
 COUNTS = ["processors", "cpu"]
 EXPECTED = {
@@ -65,7 +67,9 @@ EXPECTED = {
           + [f"policy.{way}.{name}.{what}" for way in ("egress", "ingress") for name in JUDGED
              for what in ("empty", "added")]
           + [f"policy.backstop.{name}.added" for name in JUDGED if name != "none"]
-          + [f"{call}.{what}" for call in CALLS for what in ("off", "on")],
+          + [f"{call}.{what}" for call in CALLS + SEEN_CALLS for what in ("off", "on")]
+          + [f"flows.{way}.{name}.{what}" for way in ("egress", "ingress") for name in SEEN
+             for what in ("empty", "added")],
     "Mpps": SUBJECTS,
     "ratio": [f"cost.{name}.ratio" for name in COST + RECORDED + NEW]
              + [f"cost.{name}.unrecorded" for name in NEW] + ["cost.ipv4.ipip.1m.to_dsr"]
@@ -77,10 +81,10 @@ EXPECTED = {
              + [f"{ring}.{what}" for ring in RINGS for what in ("removed", "added")]
              + [f"{name}.{what}" for name in COMPARED for what in ("rate_ratio", "cpu_ratio")]
              + [f"{way}.{what}" for way in WAYS for what in ("to_cubic", "to_better")]
-             + [f"{call}.ratio" for call in CALLS],
+             + [f"{call}.ratio" for call in CALLS + SEEN_CALLS + ["flows.pairs"]],
     "Mbit/s": [f"{way}.{who}" for way in WAYS for who in ("cubic", "bbr", "adaptive")],
     "share": [f"{way}.bbr_share" for way in WAYS],
-    "1/s": [f"{name}.rate" for name in CONNECTIONS],
+    "1/s": [f"{name}.rate" for name in CONNECTIONS] + ["flows.pairs.off", "flows.pairs.on"],
     "us": [f"{name}.cpu" for name in CONNECTIONS]
           + [f"{name}.added" for name in CONNECTIONS if name != "tcp.new.routed"],
     "Gbit/s": [f"{name}.rate" for name in BULK],
@@ -193,7 +197,7 @@ def test_figures_are_possible(lines):
             assert 100 < value < 1e6, line
         elif name.endswith(".added"):  # less than nothing where the machine was busy
             assert -500 < value < 5000, line
-        elif name.startswith("policy.") and line["unit"] == "ns":
+        elif name.startswith(("policy.", "flows.")) and line["unit"] == "ns":
             assert 10 < value < 1e6, line
         elif line["unit"] == "us":
             assert 2 < value < 5000, line
@@ -257,7 +261,9 @@ def test_few_slots_move_when_a_backend_comes_or_goes(lines):
     ["Isolation with 20000 prefixes", "a socket in no group", "first datagrams of new flows",
      "connect(), group to group", "cgroup elsewhere", "9,000 connections ended",
      "cgroup_skb, 20,000 prefixes", "connect(), allowed by a rule"],
-], ids=["cost", "mpps", "motion", "tcp", "control", "policy"])
+    ["Flows: ns a packet", "an established TCP connection", "4,096 peers in turn",
+     "connections a second", "cgroup_skb, flows"],
+], ids=["cost", "mpps", "motion", "tcp", "control", "policy", "flows"])
 def test_table_shows_every_part_and_its_goals(run, shown):
     for text in shown:
         assert text in run[0]

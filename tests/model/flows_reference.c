@@ -47,7 +47,8 @@ static int container_row(struct flows_reference *reference, const struct flow_ow
 	size_t there = 0;
 
 	for (int i = OTHER + 1; i < reference->container_count; i++) {
-		if (reference->containers[i].there && owner_is(&reference->containers[i].owner, owner))
+		if (reference->containers[i].there &&
+		    owner_is(&reference->containers[i].owner, owner))
 			return i;
 		there += reference->containers[i].there;
 	}
@@ -268,7 +269,8 @@ static void container_add(struct account_container *sums, const struct reference
 }
 
 /* Returns how many flows it has. */
-static size_t container_sum(const struct flows_reference *reference, int row, struct account_container *ret_sums)
+static size_t container_sum(const struct flows_reference *reference, int row,
+			    struct account_container *ret_sums)
 {
 	size_t flows = 0;
 
@@ -282,7 +284,8 @@ static size_t container_sum(const struct flows_reference *reference, int row, st
 	return flows;
 }
 
-static size_t edge_sum(const struct flows_reference *reference, int row, struct account_edge *ret_sums)
+static size_t edge_sum(const struct flows_reference *reference, int row,
+		       struct account_edge *ret_sums)
 {
 	size_t flows = 0;
 
@@ -365,7 +368,8 @@ static bool containers_agree(const struct flows_reference *reference, struct acc
 
 	for (int i = OTHER + 1; i < reference->container_count; i++)
 		if (reference->containers[i].there)
-			good &= container_agrees(reference, accounts, i, &reference->containers[i].owner, &rows);
+			good &= container_agrees(reference, accounts, i,
+						 &reference->containers[i].owner, &rows);
 	list = accounts_containers(accounts, &count);
 	good &= count == rows;
 	for (size_t i = 0; i < count; i++) {
@@ -402,7 +406,8 @@ static bool edges_agree(const struct flows_reference *reference, struct accounts
 
 	for (int i = OTHER + 1; i < reference->edge_count; i++)
 		if (reference->edges[i].there)
-			good &= edge_agrees(reference, accounts, i, &reference->edges[i].edge, &rows);
+			good &= edge_agrees(reference, accounts, i, &reference->edges[i].edge,
+					    &rows);
 	list = accounts_edges(accounts, &count);
 	for (size_t i = 1; i < count; i++)
 		good &= edges_compare(list[i - 1], list[i]) < 0;

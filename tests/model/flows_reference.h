@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What flows add up to, the plain way: every flow that ever was, as it was told last, with the rows
- * that it belongs to. All is added up from nothing whenever it is asked for; rows are found by going
- * through them all. */
+ * that it belongs to. All is added up from nothing whenever it is asked for; rows are found by
+ * going through them all. */
 #ifndef TESTS_MODEL_FLOWS_REFERENCE_H
 #define TESTS_MODEL_FLOWS_REFERENCE_H
 

@@ -34,7 +34,8 @@ static const char conf[] =
 	"services = (\n"
 	"{ name = \"web\"; vips = [ \"203.0.113.10\", \"2001:db8::10\" ]; ports = [ 80 ];\n"
 	"  backends = ( { name = \"a\"; address = [ \"10.1.0.2\", \"fd00::2\" ]; port = 8080; },\n"
-	"               { name = \"far\"; address = [ \"10.9.0.2\", \"fd09::2\" ]; port = 8080; } ); },\n"
+	"               { name = \"far\"; address = [ \"10.9.0.2\", \"fd09::2\" ];\n"
+	"                 port = 8080; } ); },\n"
 	"{ name = \"range\"; vips = [ \"203.0.113.10\" ]; ports = [ \"70-90\" ];\n"
 	"  backends = ( { name = \"a\"; address = \"10.1.0.2\"; } ); },\n"
 	"{ name = \"every\"; vips = [ \"203.0.113.10\" ]; ports = [ ]; forward = \"dsr\";\n"
@@ -84,8 +85,9 @@ static struct container_network bridge(const char *ipv4, const char *ipv6)
 
 static void runtime_tells(void)
 {
-	struct container_network web = bridge("10.1.0.2", "fd00::2"), shop = bridge("10.1.0.9", NULL),
-				 unseen = bridge("10.1.0.77", NULL);
+	struct container_network web = bridge("10.1.0.2", "fd00::2");
+	struct container_network shop = bridge("10.1.0.9", NULL);
+	struct container_network unseen = bridge("10.1.0.77", NULL);
 	const struct container list[] = {
 		{ .id = (char *)SHOP, .name = (char *)"shop", .running = true, .networks = &shop,
 		  .network_count = 1 },
@@ -112,7 +114,8 @@ static void cgroups_come(void)
 	flow_names_cgroup(names, CGROUP_ROOT, "");
 	flow_names_cgroup(names, CGROUP_WEB, "docker/" WEB);
 	flow_names_cgroup(names, CGROUP_SHOP, "machine.slice/libpod-" SHOP ".scope");
-	flow_names_cgroup(names, CGROUP_SHOP_NESTED, "machine.slice/libpod-" SHOP ".scope/container");
+	flow_names_cgroup(names, CGROUP_SHOP_NESTED,
+			  "machine.slice/libpod-" SHOP ".scope/container");
 	flow_names_cgroup(names, CGROUP_SSH, "system.slice/ssh.service");
 	flow_names_cgroup(names, CGROUP_SILENT, "libpod_parent/libpod-" SILENT);
 	flow_names_cgroup(names, CGROUP_SILENT_NESTED, "libpod_parent/libpod-" SILENT "/a/b");
@@ -169,8 +172,8 @@ static void address_put(__u8 bytes[16], const char *text)
 	memcpy(bytes, addr.byte, sizeof(addr.byte));
 }
 
-/* "CGROUP PROTOCOL LOCAL PORT > REMOTE PORT for VIP PORT"; "<" for one that came in, "?" for one from
- * before the programs. */
+/* "CGROUP PROTOCOL LOCAL PORT > REMOTE PORT for VIP PORT"; "<" for one that came in, "?" for one
+ * from before the programs. */
 static struct flow flow_of(const char *text)
 {
 	char cgroup[16], protocol[8], local[48], remote[48], vip[48], way;

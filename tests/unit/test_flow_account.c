@@ -197,7 +197,8 @@ static void a_flow_that_is_only_told_of_when_it_ended_is_whole(void **state)
 
 static void a_slot_is_another_flows_afterwards(void **state)
 {
-	const struct flow_ends one = ends_of("shop", "db", NULL), two = ends_of("cache", "db", NULL);
+	const struct flow_ends one = ends_of("shop", "db", NULL);
+	const struct flow_ends two = ends_of("cache", "db", NULL);
 	struct flow_record record = record_of(IPPROTO_TCP);
 
 	(void)state;
