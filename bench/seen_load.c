@@ -159,14 +159,14 @@ static pid_t worker_start(const struct space *space, const char *cgroup, struct 
 		err = -errno;
 	if (!err)
 		err = worker_live(worker);
-	_exit(err ? 1 : 0);
+	_exit(-err); /* who waits says what it was */
 }
 
 int seen_load_start(const struct space *space, const char *cgroup, unsigned int live,
 		    unsigned int a_second, struct seen_load *ret_load)
 {
 	struct seen_load load = { 0 };
-	int status;
+	int status, err;
 
 	load.done = mmap(NULL, SEEN_LOADS * sizeof(*load.done), PROT_READ | PROT_WRITE,
 			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -182,14 +182,15 @@ int seen_load_start(const struct space *space, const char *cgroup, unsigned int 
 	for (int i = 0; i < SEEN_LOADS; i++)
 		while (load.pids[i] > 0 && load.done[i] == UINT64_MAX) {
 			if (waitpid(load.pids[i], &status, WNOHANG) == load.pids[i])
-				load.pids[i] = -1;
+				load.pids[i] = -WEXITSTATUS(status) - 1;
 			usleep(1000);
 		}
 	*ret_load = load;
 	for (int i = 0; i < SEEN_LOADS; i++)
 		if (load.pids[i] < 0) {
+			err = load.pids[i] + 1;
 			seen_load_stop(ret_load);
-			return -ECHILD;
+			return err;
 		}
 	return 0;
 }
