@@ -22,8 +22,9 @@
 #include "lb/kernel/pinned.h"
 #include "policy/attach.h"
 
-_Static_assert(sizeof(struct flow) == 184, "what flow_records has of a flow");
-_Static_assert(sizeof(struct flow_record) == 312, "arrays are mapped with a stride of 8");
+_Static_assert(offsetof(struct flow, life) == 64, "what a packet needs is one line of the cache");
+_Static_assert(sizeof(struct flow) == 192, "so are the sizes of either direction");
+_Static_assert(sizeof(struct flow_record) == 320, "what flow_records has of a flow");
 _Static_assert(sizeof(struct flow_socket) == 32, "what the socket storage has");
 _Static_assert(sizeof(struct flow_peer) == 32, "a key has no bytes without a name");
 

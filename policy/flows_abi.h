@@ -27,7 +27,8 @@
 #define FLOWS_DEFAULT		65536	/* records; a power of two */
 #define FLOWS_MIN		1024
 #define FLOWS_MAX		1048576
-#define FLOW_PROBES		32	/* records that are tried before a flow is "other" */
+#define FLOW_PROBES		32	/* records that are tried before a flow is "other"; the next one
+					 * goes on behind them */
 #define FLOW_SIZES		16	/* powers of two: [k] has sizes of 2^k to 2^(k+1) - 1 bytes, the
 					 * last one all that are larger; of payload, 0 is not counted */
 #define FLOW_CGROUPS		16384
@@ -61,32 +62,32 @@ enum flow_outcome {
 };
 
 struct flow {
-	/* Written once, before it is LIVE. */
+	/* One line of the cache: what a packet needs to find its flow, and what it counts. */
 	__u64 cookie;		/* of the socket; 0: the daemon has disowned the record */
-	__u64 cgroup;		/* id of the socket's; 0: not known */
-	__u64 netns;		/* cookie of its network namespace; 0: not known yet */
-	__u8 local[16], remote[16];
-	__u16 local_port, remote_port; /* ICMP and others without ports: 0 */
+	__u8 remote[16];
+	__u16 remote_port, local_port; /* ICMP and others without ports: 0 */
 	__u8 protocol;		/* IPPROTO_*, ICMPv6 as ICMP */
 	__u8 direction;		/* enum flow_direction */
 	__u8 state;		/* TCP: TCP_* of the kernel (1: established), as last seen */
 	__u8 outcome;		/* enum flow_outcome */
+	/* TCP: segments and payload, without what was sent twice. Datagrams: datagrams and theirs. */
+	__u64 packets_in, packets_out;
+	__u64 bytes_in, bytes_out;
 
 	__u32 life;		/* enum flow_life */
 	__u32 sampled;		/* number of the last sample that met its socket */
 	__u64 start_ns, end_ns; /* end 0: it lives */
 	__u64 seen_ns;		/* datagrams: the last one, coarse */
+	__u64 cgroup;		/* id of the socket's; 0: not known */
+	__u64 netns;		/* cookie of its network namespace; 0: not known yet */
+	__u8 local[16];
 	__u8 vip[16];		/* which address a local client asked for; all zero: `remote` itself */
 	__u16 vip_port;
 	__u16 in_peers;		/* datagrams: flow_peers has it too */
 	__u16 pad[2];
-
-	/* TCP: segments and payload, without what was sent twice. Datagrams: datagrams and theirs. */
-	__u64 packets_in, packets_out;
-	__u64 bytes_in, bytes_out;
 	__u32 rtt_us, min_rtt_us; /* TCP: smoothed, and the least of the kernel's window; 0: none */
 	__u32 retransmits;	/* TCP: segments */
-	__u32 pad2[5];
+	__u32 pad2[7];
 };
 
 struct flow_record {

@@ -216,16 +216,6 @@ static __always_inline void birth_of(struct flow_birth *birth, struct __sk_buff 
 	vip_find(birth, sk);
 }
 
-/* Ends that differ in one bit wherever start far from each other. */
-static __always_inline __u32 birth_hash(const struct flow_birth *birth)
-{
-	__u64 hash = birth->remote.quad[0] ^ birth->remote.quad[1];
-
-	hash = (hash ^ hash >> 32) * 0x9e3779b97f4a7c15ULL;
-	hash += birth->cookie + ((__u64)birth->remote_port << 32);
-	return hash_of(hash ^ hash >> 32);
-}
-
 /* A second remote end, or the first one after a while: another CPU may be making it as well. */
 static __always_inline struct flow_record *peer_keep(struct flow_socket *own, __u32 number,
 						     const struct datagrams *datagrams)
@@ -258,7 +248,7 @@ static __noinline struct flow_record *record_new(struct __sk_buff *skb, struct b
 	__u32 number, was = own->number;
 
 	birth_of(&birth, skb, sk, own, datagrams, in);
-	number = record_take(&birth, birth_hash(&birth));
+	number = record_take(&birth);
 	if (number != FLOW_NONE) {
 		cgroup_tell(birth.cgroup);
 		if (was == FLOW_NONE &&

@@ -89,14 +89,14 @@ static __noinline void cgroup_tell(__u64 cgroup)
 
 /* ---- a record of one's own ------------------------------------------------------------------- */
 
-static __always_inline __u32 hash_of(__u64 from)
-{
-	return (from * 0x9e3779b97f4a7c15ULL) >> 32;
-}
+/* Where the next search begins: one behind the other, so that few pages are in use while few flows
+ * live, and that a full table is gone through bit by bit. */
+__u32 flow_next = 0;
 
-/* Neighbours are tried in turn: they are in the cache sooner than others. */
-static __noinline __u32 place_take(__u32 start)
+static __noinline __u32 place_take(void)
 {
+	__u32 start = __sync_fetch_and_add(&flow_next, 1);
+
 	for (int i = 0; i < FLOW_PROBES; i++) {
 		__u32 number = (start + i) & flow_mask;
 		struct flow_record *record = record_at(number);
@@ -105,9 +105,13 @@ static __noinline __u32 place_take(__u32 start)
 			break;
 		if (read_once(&record->flow.life) == FLOW_FREE &&
 		    __sync_val_compare_and_swap(&record->flow.life, FLOW_FREE, FLOW_TAKEN) ==
-			    FLOW_FREE)
+			    FLOW_FREE) {
+			if (i)
+				write_once(&flow_next, start + i + 1);
 			return number;
+		}
 	}
+	write_once(&flow_next, start + FLOW_PROBES);
 	return FLOW_NONE;
 }
 
@@ -115,8 +119,10 @@ static __always_inline void record_fill(struct flow_record *record, const struct
 {
 	struct flow *flow = &record->flow;
 
-	__builtin_memset(&flow->start_ns, 0, sizeof(*record) - offsetof(struct flow, start_ns));
+	__builtin_memset(&flow->packets_in, 0,
+			 offsetof(struct flow, life) - offsetof(struct flow, packets_in));
 	flow->sampled = 0;
+	__builtin_memset(&flow->start_ns, 0, sizeof(*record) - offsetof(struct flow, start_ns));
 	flow->cookie = birth->cookie;
 	flow->cgroup = birth->cgroup;
 	flow->netns = birth->netns;
@@ -141,9 +147,9 @@ static __always_inline void life_set(struct flow *flow, __u32 life)
 
 /* The number of a record that is filled, or FLOW_NONE. It is LIVE when everybody can find it, so
  * that of two CPUs with the same new flow the slower one drops its own unseen. */
-static __always_inline __u32 record_take(const struct flow_birth *birth, __u32 start)
+static __always_inline __u32 record_take(const struct flow_birth *birth)
 {
-	__u32 number = place_take(start);
+	__u32 number = place_take();
 	struct flow_record *record = record_at(number);
 
 	if (!record)

@@ -166,7 +166,7 @@ static __always_inline struct flow_socket *connection_begin(struct bpf_sock *sk,
 	own->cgroup = birth->cgroup;
 	own->netns = birth->netns;
 	own->flags = flags;
-	number = record_take(birth, hash_of(birth->cookie));
+	number = record_take(birth);
 	write_once(&own->number, number == FLOW_NONE ? FLOW_IS_OTHER : number);
 	if (!record_begin(number)) {
 		other_flow();
