@@ -26,7 +26,6 @@ _Static_assert(offsetof(struct flow, life) == 64, "what a packet needs is one li
 _Static_assert(sizeof(struct flow) == 192, "so are the sizes of either direction");
 _Static_assert(sizeof(struct flow_record) == 320, "what flow_records has of a flow");
 _Static_assert(sizeof(struct flow_socket) == 32, "what the socket storage has");
-_Static_assert(sizeof(struct flow_peer) == 32, "a key has no bytes without a name");
 
 #define PROGRAMS 4
 
@@ -467,12 +466,12 @@ static void leaving_seal(struct flow_kernel *kernel)
 /* Before the record has no cookie: a program that does not find it makes another at once. */
 static void peer_forget(const struct flow_kernel *kernel, const struct flow *flow)
 {
-	struct flow_peer key = { .cookie = flow->cookie, .port = flow->remote_port,
-				 .protocol = flow->protocol };
+	__u64 key, remote[2];
 
 	if (!flow->in_peers)
 		return;
-	memcpy(key.remote, flow->remote, sizeof(key.remote));
+	memcpy(remote, flow->remote, sizeof(remote));
+	key = flow_peer_key(flow->cookie, remote, flow->remote_port, flow->protocol);
 	bpf_map_delete_elem(bpf_map__fd(kernel->skel->maps.flow_peers), &key);
 }
 

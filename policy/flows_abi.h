@@ -105,14 +105,18 @@ struct flow_socket {
 #define FLOW_NONE	0xffffffffU	/* no record yet */
 #define FLOW_IS_OTHER	0xfffffffeU	/* there was none for it: counted in flow_other */
 
-/* flow_peers: hash, as many as there are records: datagrams of sockets with several remote ends. */
-struct flow_peer {
-	__u64 cookie;
-	__u8 remote[16];
-	__u16 port;
-	__u16 protocol;
-	__u32 pad;
-};				/* → __u32 number of the record */
+/* flow_peers: hash, as many as there are records, of sockets for datagrams with several remote ends:
+ * flow_peer_key() → __u32 number of the record. The record itself says whose it is; in the one case
+ * of 2^64 that two flows have one key, the second is "other". The remote end is an address of two
+ * words as it stands in memory. */
+static inline __u64 flow_peer_key(__u64 cookie, const __u64 remote[2], __u16 port, __u8 protocol)
+{
+	__u64 key = (cookie ^ remote[0]) * 0x9e3779b97f4a7c15ULL;
+
+	key = ((key ^ key >> 32) + remote[1]) * 0xbf58476d1ce4e5b9ULL;
+	key = ((key ^ key >> 29) + ((__u32)port << 8 | protocol)) * 0x94d049bb133111ebULL;
+	return key ^ key >> 32;
+}
 
 /* flow_other: per-CPU array of one. What has no record. */
 struct flow_other {

@@ -153,14 +153,10 @@ static __always_inline bool record_fits(const struct flow_record *record, __u64 
 	       flow->protocol == datagrams->protocol;
 }
 
-static __always_inline void peer_key(struct flow_peer *key, __u64 cookie,
-				     const struct datagrams *datagrams)
+static __always_inline __u64 peer_key(__u64 cookie, const struct datagrams *datagrams)
 {
-	__builtin_memset(key, 0, sizeof(*key));
-	key->cookie = cookie;
-	__builtin_memcpy(key->remote, &datagrams->remote, sizeof(key->remote));
-	key->port = datagrams->remote_port;
-	key->protocol = datagrams->protocol;
+	return flow_peer_key(cookie, datagrams->remote.quad, datagrams->remote_port,
+			     datagrams->protocol);
 }
 
 static __always_inline __u32 tried_now(void)
@@ -186,15 +182,13 @@ static __always_inline void last_to_peers(const struct flow_socket *own, __u32 n
 {
 	__u32 number = read_once(&own->number);
 	struct flow_record *record = record_at(number);
-	struct flow_peer key = { 0 };
+	__u64 key;
 
 	if (!record || number == new || record->flow.cookie != own->cookie ||
 	    record->flow.in_peers)
 		return;
-	key.cookie = own->cookie;
-	__builtin_memcpy(key.remote, record->flow.remote, sizeof(key.remote));
-	key.port = record->flow.remote_port;
-	key.protocol = record->flow.protocol;
+	key = flow_peer_key(own->cookie, (const __u64 *)record->flow.remote,
+			    record->flow.remote_port, record->flow.protocol);
 	record->flow.in_peers = 1;
 	bpf_map_update_elem(&flow_peers, &key, &number, BPF_NOEXIST);
 }
@@ -221,14 +215,14 @@ static __always_inline struct flow_record *peer_keep(struct flow_socket *own, __
 						     const struct datagrams *datagrams)
 {
 	struct flow_record *record = record_at(number);
-	struct flow_peer key;
+	__u64 key;
 	__u32 *there;
 
 	if (!record)
 		return NULL;
 	last_to_peers(own, number);
 	record->flow.in_peers = 1; /* first: the daemon takes out what may be in */
-	peer_key(&key, own->cookie, datagrams);
+	key = peer_key(own->cookie, datagrams);
 	if (!bpf_map_update_elem(&flow_peers, &key, &number, BPF_NOEXIST)) {
 		write_once(&own->number, number);
 		return record_begin(number);
@@ -268,13 +262,13 @@ static __noinline struct flow_record *record_find(struct __sk_buff *skb, struct 
 						  bool in)
 {
 	struct flow_record *record;
-	struct flow_peer key;
+	__u64 key;
 	__u32 *there;
 
 	if (own->flags & FLOW_SOCKET_RELEASED)
 		return NULL;
 	if (own->number != FLOW_NONE) {
-		peer_key(&key, own->cookie, datagrams);
+		key = peer_key(own->cookie, datagrams);
 		there = bpf_map_lookup_elem(&flow_peers, &key);
 		record = there ? record_at(*there) : NULL;
 		if (record && record_fits(record, own->cookie, datagrams)) {
@@ -296,6 +290,8 @@ static __always_inline void datagrams_count(struct flow_record *record,
 	__u64 now = bpf_ktime_get_coarse_ns();
 	__u32 last = datagrams->bytes;
 
+	/* Before the first atomic operation, which waits for all that was read so far. */
+	size_prefetch(record, in);
 	if (read_once(&flow->seen_ns) != now)
 		write_once(&flow->seen_ns, now);
 	__sync_fetch_and_add(in ? &flow->packets_in : &flow->packets_out,

@@ -54,7 +54,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, FLOWS_MIN); /* as many as there are records, set at load */
-	__type(key, struct flow_peer);
+	__type(key, __u64);
 	__type(value, __u32);
 } flow_peers SEC(".maps");
 

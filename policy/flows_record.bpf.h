@@ -210,6 +210,11 @@ static __always_inline void size_count(struct flow_record *record, bool in, __u3
 		__sync_fetch_and_add(&sizes[class], times);
 }
 
+static __always_inline void size_prefetch(const struct flow_record *record, bool in)
+{
+	read_once(&(in ? record->size_in : record->size_out)[0]);
+}
+
 /* ---- who asked for a vip --------------------------------------------------------------------- */
 
 static __always_inline bool addr_equal(const union lb_addr *one, const union lb_addr *other)
