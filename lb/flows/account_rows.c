@@ -53,6 +53,14 @@ static bool container_is(const void *item, const void *key)
 	       !strcmp(owner_key(own), owner_key(owner));
 }
 
+static struct container_row *container_other(struct accounts *accounts)
+{
+	if (!accounts->other.used)
+		containers_unsort(accounts);
+	accounts->other.used = true;
+	return &accounts->other;
+}
+
 struct container_row *account_container_row(struct accounts *accounts,
 					    const struct flow_owner *owner)
 {
@@ -63,11 +71,9 @@ struct container_row *account_container_row(struct accounts *accounts,
 
 	if (container)
 		return container;
+	if (accounts->containers.count >= accounts->container_max)
+		return container_other(accounts);
 	containers_unsort(accounts);
-	if (accounts->containers.count >= accounts->container_max) {
-		accounts->other.used = true;
-		return &accounts->other;
-	}
 	container = mem_array(1, sizeof(*container));
 	container->sums.owner = *owner;
 	container->code = code;
@@ -114,6 +120,14 @@ static uint64_t edge_hash(const struct accounts *accounts, const struct edge_key
 	return siphash(accounts->key, parts, sizeof(parts));
 }
 
+static struct edge_row *edge_other(struct accounts *accounts)
+{
+	if (!accounts->other_edge.used)
+		edges_unsort(accounts);
+	accounts->other_edge.used = true;
+	return &accounts->other_edge;
+}
+
 struct edge_row *account_edge_row(struct accounts *accounts, const struct edge_key *key)
 {
 	uint64_t code = edge_hash(accounts, key);
@@ -121,11 +135,9 @@ struct edge_row *account_edge_row(struct accounts *accounts, const struct edge_k
 
 	if (edge)
 		return edge;
+	if (accounts->edges.count >= accounts->edge_max)
+		return edge_other(accounts);
 	edges_unsort(accounts);
-	if (accounts->edges.count >= accounts->edge_max) {
-		accounts->other_edge.used = true;
-		return &accounts->other_edge;
-	}
 	edge = mem_array(1, sizeof(*edge));
 	edge->sums.from = *key->from;
 	edge->sums.to = *key->to;

@@ -111,12 +111,23 @@ static void learned_forget(struct flow_names *names, uint64_t cgroup, bool unkno
 		free(gone[i]);
 	}
 	free(gone);
+	names->learned_full = names->learned.count >= LEARNED_MAX;
+}
+
+/* Room for one more, if need be by forgetting those of nobody: that is looked for once only, until
+ * a cgroup is forgotten. */
+static bool learned_has_room(struct flow_names *names)
+{
+	if (names->learned.count >= LEARNED_MAX && !names->learned_full)
+		learned_forget(names, 0, true);
+	return names->learned.count < LEARNED_MAX;
 }
 
 void names_addresses_forget_cgroup(struct flow_names *names, uint64_t cgroup)
 {
 	if (names->learned.count)
 		learned_forget(names, cgroup, false);
+	names->learned_full = false;
 }
 
 /* Loopback, multicast, broadcast and no address at all are nobody's. */
@@ -153,9 +164,7 @@ void flow_names_learn(struct flow_names *names, const struct flow *flow, uint64_
 		return;
 	learned = learned_find(names, &local);
 	if (!learned) {
-		if (names->learned.count >= LEARNED_MAX)
-			learned_forget(names, 0, true);
-		if (names->learned.count >= LEARNED_MAX)
+		if (!learned_has_room(names))
 			return;
 		learned = mem_array(1, sizeof(*learned));
 		*learned = (struct learned_address){ .addr = local, .netns = flow->netns,

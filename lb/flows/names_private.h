@@ -35,6 +35,7 @@ struct flow_names {
 
 	struct hash told;	/* struct told_address: as the runtime has it */
 	struct hash learned;	/* struct learned_address: as flows had it */
+	bool learned_full;	/* and each of them is of a cgroup that is known */
 
 	struct named_service *services;
 	size_t service_count;

@@ -275,20 +275,33 @@ static void an_address_of_a_container_that_stopped_is_forgotten_with_its_flows(v
 }
 
 /* Any socket can give itself any address. */
-static void learning_ends_somewhere_and_goes_on(void **state)
+static void addresses_seen(uint64_t cgroup, unsigned int count)
 {
 	char text[ADDR_TEXT_MAX];
 
-	(void)state;
-	for (unsigned int i = 0; i < 70000; i++) {
+	for (unsigned int i = 0; i < count; i++) {
 		snprintf(text, sizeof(text), "fd07::%x:%x", i >> 16, i & 0xffff);
-		flow_seen(CGROUP_BATCH, 7, text, FLOW_OUT, 1);
+		flow_seen(cgroup, 7, text, FLOW_OUT, 1);
 	}
+}
+
+static void learning_ends_somewhere_and_goes_on(void **state)
+{
+	(void)state;
+	addresses_seen(CGROUP_BATCH, 70000);
 	assert_string_equal(name_of("fd07::7"), "batch.slice");
 	assert_string_equal(name_of("fd07::1:1000"), "::/0");
 	flow_names_cgroup_forget(names, CGROUP_BATCH);
 	flow_seen(CGROUP_SSH, 8, "fd07::1:1000", FLOW_OUT, 1);
 	assert_string_equal(name_of("fd07::1:1000"), "system.slice/ssh.service");
+}
+
+static void addresses_of_nobody_make_room(void **state)
+{
+	(void)state;
+	addresses_seen(4711, 65536);
+	flow_seen(CGROUP_SSH, 8, "fd08::1", FLOW_OUT, 1);
+	assert_string_equal(name_of("fd08::1"), "system.slice/ssh.service");
 }
 
 int main(void)
@@ -310,6 +323,7 @@ int main(void)
 		TEST(an_address_of_a_container_that_is_gone_is_the_next_ones),
 		TEST(an_address_of_a_container_that_stopped_is_forgotten_with_its_flows),
 		TEST(learning_ends_somewhere_and_goes_on),
+		TEST(addresses_of_nobody_make_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
