@@ -97,7 +97,7 @@ $(BUILD)/reach: $(REACH)
 $(BUILD)/newcomer: $(call object,tests/net/newcomer.c)
 	$(call say,LINK)$(CC) -static -o $@ $^
 
-$(BUILD)/points: $(call object,tests/net/points.c $(wildcard lb/influx*.c) lb/log.c) \
+$(BUILD)/points: $(call object,tests/net/points.c $(wildcard lb/influx*.c) lb/events.c lb/log.c) \
 	$(BUILD)/libcommon.a
 	$(call say,LINK)$(CC) -o $@ $^ $(LIBS)
 

@@ -8,8 +8,8 @@
  *	away      nobody answered, or not for now: the points wait, and so does the next attempt
  *
  * Sending points twice does no harm: the same measurement, tags and time are the same point. A
- * change of these states is one line in the log. The URL's user, password and query, and the token,
- * stand in no line. */
+ * change of these states is told once. The URL's user, password and query, and the token, are told
+ * to nobody. */
 #include "lb/influx.h"
 
 #include <curl/curl.h>
@@ -17,13 +17,14 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 
 #include "config/mem.h"
 #include "config/slurp.h"
 #include "config/url.h"
+#include "lb/events.h"
 #include "lb/influx_answer.h"
 #include "lb/influx_buffer.h"
-#include "lb/log.h"
 #include "lb/watch/curl_loop.h"
 
 #define TIMEOUT_MS	10000L	/* of a request as a whole */
@@ -34,7 +35,8 @@ enum influx_state { INFLUX_NEW, INFLUX_WRITTEN, INFLUX_REFUSED, INFLUX_AWAY, INF
 
 struct influx {
 	char *url;			/* with precision=ns, and with its secrets */
-	char *name;			/* of the target, for the log */
+	struct events *events;
+	char *object;			/* what is told of */
 	char *token_file;		/* NULL: none */
 	char *token;			/* NULL: none, or to be read before the next request */
 	struct curl_loop *curl;
@@ -70,30 +72,30 @@ static const char *state_name(enum influx_state state)
 
 /* ---- what is told ---------------------------------------------------------------------------- */
 
-static void tell_well(const struct influx *influx, uint64_t lost)
-{
-	const char *from = state_name(influx->state);
-
-	if (influx->state == INFLUX_NEW)
-		log_notice("influxdb %s: %s → written", influx->name, from);
-	else
-		log_notice("influxdb %s: %s → written: %" PRIu64 " points were lost meanwhile",
-			   influx->name, from, lost);
-}
-
+/* `cause`: of what is not well; of what is well again that is what the trouble has cost, and from
+ * refused to away and back is one trouble. */
 static void state_set(struct influx *influx, enum influx_state state, const char *cause)
 {
 	uint64_t lost = influx->refused + influx->buffer.dropped;
+	bool well = state == INFLUX_WRITTEN;
+	struct change change = {
+		.kind = EVENT_DAEMON,
+		.object = influx->object,
+		.from = state_name(influx->state),
+		.to = state_name(state),
+		.cause = cause,
+	};
+	char cost[64];
 
 	if (state == influx->state)
 		return;
-	if (state == INFLUX_WRITTEN)
-		tell_well(influx, lost - influx->lost);
-	else
-		log_warning("influxdb %s: %s → %s: %s", influx->name, state_name(influx->state),
-			    state_name(state), cause);
-	/* From refused to away and back is one trouble. */
-	if (state == INFLUX_WRITTEN)
+	if (well && influx->state != INFLUX_NEW) {
+		snprintf(cost, sizeof(cost), "%" PRIu64 " points were lost meanwhile",
+			 lost - influx->lost);
+		change.cause = cost;
+	}
+	change_tell(influx->events, well ? LOG_NOTICE : LOG_WARNING, &change);
+	if (well)
 		influx->lost = lost;
 	influx->state = state;
 }
@@ -377,15 +379,20 @@ static char *url_complete(const char *text)
 	return url;
 }
 
-int influx_open(struct event_base *loop, const char *url, const char *token_file,
-		struct influx **ret_influx)
+int influx_open(struct event_base *loop, struct events *events, const char *url,
+		const char *token_file, struct influx **ret_influx)
 {
 	struct influx *influx = calloc(1, sizeof(*influx));
+	char *name = url_public(url);
 
-	if (!influx)
+	if (!influx || asprintf(&influx->object, "influxdb %s", name) < 0) {
+		free(influx);
+		free(name);
 		return -ENOMEM;
+	}
+	free(name);
+	influx->events = events;
 	influx_buffer_init(&influx->buffer, INFLUX_BUFFER_MAX);
-	influx->name = url_public(url);
 	influx->token_file = token_file ? mem_text(token_file) : NULL;
 	influx->url = url_complete(url);
 	influx->pause = evtimer_new(loop, on_pause_end, influx);
@@ -410,7 +417,7 @@ void influx_close(struct influx *influx)
 		event_free(influx->pause);
 	influx_buffer_clear(&influx->buffer);
 	free(influx->url);
-	free(influx->name);
+	free(influx->object);
 	free(influx->token_file);
 	free(influx->token);
 	free(influx);

@@ -14,13 +14,15 @@
 
 #define INFLUX_BUFFER_MAX (8 << 20)	/* bytes of lines that wait */
 
+struct events;
 struct influx;
 
 /* `url`: with all that the target wants in its query ("http://127.0.0.1:8086/write?db=edgelb",
  * ".../api/v2/write?org=o&bucket=b"); `token_file`: that holds the token of 2.x, NULL for none.
- * What becomes of the target is told to the log, without its secrets. Returns 0 or -ENOMEM. */
-int influx_open(struct event_base *loop, const char *url, const char *token_file,
-		struct influx **ret_influx);
+ * What becomes of the target is told, to the log and as an event, without its secrets. Returns 0 or
+ * -ENOMEM. */
+int influx_open(struct event_base *loop, struct events *events, const char *url,
+		const char *token_file, struct influx **ret_influx);
 void influx_close(struct influx *influx); /* what waits is given up; NULL is fine */
 
 /* A batch of points, made between these two with the functions of influx_line.h. Never NULL. A

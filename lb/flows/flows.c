@@ -364,8 +364,8 @@ static int target_follow(struct flows *flows, const struct config_flows *config)
 	if (flows->config && !flows_target_differs(flows->config, config))
 		return 0;
 	if (config->influxdb)
-		err = influx_open(flows->manager->loop, config->influxdb, config->influxdb_token,
-				  &influx);
+		err = influx_open(flows->manager->loop, flows->manager->events, config->influxdb,
+				  config->influxdb_token, &influx);
 	if (err)
 		return err;
 	influx_close(flows->influx);

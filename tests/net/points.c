@@ -6,6 +6,7 @@
  *	1000		so many points of measurement "many", and of other times than all before
  *	"counts"	nothing more: the counts as they are
  *	"metrics"	the metrics, as one string
+ *	"events"	what was told, as /v1/events has it
  *	"close"		closes it, and ends
  *
  * A timer ticks all the while. The longest that it was late, in ms, is among the counts: it is how
@@ -21,12 +22,14 @@
 #include <unistd.h>
 
 #include "config/mem.h"
+#include "lb/events.h"
 #include "lb/influx.h"
 
 #define TICK_MS 10
 
 struct writer {
 	struct event_base *loop;
+	struct events *events;
 	struct influx *influx;
 	struct evbuffer *input;
 	int64_t many;		/* points so far, of those that nobody describes */
@@ -90,18 +93,22 @@ static void answer_counts(const struct writer *writer)
 	       counts.requests, counts.failed, counts.waiting, writer->late_ms);
 }
 
+/* Takes the object over. */
+static void answer(struct json_object *object)
+{
+	puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN));
+	json_object_put(object);
+}
+
 static void answer_metrics(const struct writer *writer)
 {
-	struct json_object *string;
 	size_t size;
 	char *text;
 	FILE *to = mem_must(open_memstream(&text, &size));
 
 	influx_metrics(writer->influx, to);
 	fclose(to);
-	string = json_object_new_string(text);
-	puts(json_object_to_json_string_ext(string, JSON_C_TO_STRING_PLAIN));
-	json_object_put(string);
+	answer(json_object_new_string(text));
 	free(text);
 }
 
@@ -109,6 +116,8 @@ static void obey(struct writer *writer, const char *word)
 {
 	if (!strcmp(word, "metrics")) {
 		answer_metrics(writer);
+	} else if (!strcmp(word, "events")) {
+		answer(events_json(writer->events, 0, EVENTS_REMEMBERED));
 	} else if (!strcmp(word, "close")) {
 		influx_close(writer->influx);
 		puts("{}");
@@ -167,7 +176,8 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	writer.loop = mem_must(event_base_new());
 	writer.input = mem_must(evbuffer_new());
-	if (influx_open(writer.loop, argv[1], argv[2], &writer.influx))
+	writer.events = events_new();
+	if (influx_open(writer.loop, writer.events, argv[1], argv[2], &writer.influx))
 		return 1;
 	input = mem_must(event_new(writer.loop, STDIN_FILENO, EV_READ | EV_PERSIST, on_input,
 				   &writer));
@@ -176,6 +186,7 @@ int main(int argc, char **argv)
 	event_add(ticks, &tick);
 	event_base_dispatch(writer.loop);
 	influx_close(writer.influx);
+	events_free(writer.events);
 	event_free(input);
 	event_free(ticks);
 	evbuffer_free(writer.input);

@@ -139,6 +139,10 @@ def test_what_was_made_while_it_was_away_is_written_when_it_is_back(database):
         f"{NAME}: new → written",
         f"{NAME}: written → away: Connection refused",
         f"{NAME}: away → written: 0 points were lost meanwhile"]
+    events = points.say("events")["events"]
+    assert [event["text"] for event in events] == points.lines()
+    assert [(event["kind"], event["object"], event["to"]) for event in events] == [
+        ("daemon", NAME, state) for state in ("written", "away", "written")]
 
 
 def test_a_database_that_is_not_there_refuses(database):
