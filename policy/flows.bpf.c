@@ -50,19 +50,6 @@ static __always_inline long segment_read(struct __sk_buff *skb, __u8 *tcp_flags)
 	return (long)skb->len - at - 4 * (bytes[12] >> 4);
 }
 
-static __noinline struct flow_socket *socket_adopt(struct __sk_buff *skb, struct bpf_sock *sk)
-{
-	struct flow_birth birth = { .cookie = bpf_get_socket_cookie(skb),
-				    .cgroup = bpf_sk_cgroup_id(sk) };
-
-	birth.state = FIELD(sk, state);
-	if (birth.state == BPF_TCP_SYN_SENT)
-		birth.direction = FLOW_OUT;
-	if (flow_cookie_of_packets)
-		birth.netns = bpf_get_netns_cookie(skb);
-	return connection_begin(sk, &birth, FLOW_SOCKET_ADOPTED);
-}
-
 static __always_inline void segment_pass(struct __sk_buff *skb, struct bpf_sock *sk, bool in)
 {
 	struct flow_socket *own = bpf_sk_storage_get(&flow_sockets, sk, 0, 0);
@@ -70,15 +57,15 @@ static __always_inline void segment_pass(struct __sk_buff *skb, struct bpf_sock 
 	__u8 tcp_flags = 0;
 	long bytes;
 
-	if (!own && may_be_adopted(FIELD(sk, state)))
+	if ((!own || own->number == FLOW_NONE) && may_be_adopted(FIELD(sk, state)))
 		own = socket_adopt(skb, sk);
 	record = own ? record_of(own) : NULL;
-	if (!record)
+	if (!record && !(own && own->flags))
 		return;
 	bytes = segment_read(skb, &tcp_flags);
-	if (bytes > 0)
+	if (record && bytes > 0)
 		size_count(record, in, bytes, 1);
-	if (own->flags && (own->flags != FLOW_SOCKET_ADOPTED || tcp_flags & (TCP_FIN | TCP_RST)))
+	if (own->flags && (own->flags & FLOW_SOCKET_ENDS || tcp_flags & (TCP_FIN | TCP_RST)))
 		adopted_follow(sk, own, in, tcp_flags);
 }
 
@@ -125,7 +112,7 @@ static __always_inline void ops_begin(struct bpf_sock_ops *ops, struct bpf_sock 
 	if (tcp)
 		birth.cgroup = cgroup_of(tcp);
 	birth.state = FIELD(sk, state);
-	if (!connection_begin(sk, &birth, 0)) {
+	if (!connection_begin(sk, &birth)) {
 		other_without_storage();
 		return;
 	}
@@ -229,8 +216,12 @@ static __always_inline void socket_sample(struct sock *sk, struct flow_record *r
 	barrier();
 	if ((__u64)sk->__sk_common.skc_cookie.counter != cookie)
 		return;
+	if (state == BPF_TCP_CLOSE) {
+		end_miss(&record->flow, &figures, tcp->inet_conn.icsk_inet.sk.sk_err);
+		return;
+	}
 	figures_sample(&record->flow, &figures);
-	if (record->flow.direction == FLOW_UNKNOWN && state != BPF_TCP_CLOSE)
+	if (record->flow.direction == FLOW_UNKNOWN)
 		record->flow.state = state;
 }
 

@@ -20,7 +20,7 @@
 
 /* flow_socket.flags of datagrams: */
 #define FLOW_SOCKET_RELEASED 0x80000000U /* it was closed; what still comes is "other" */
-#define FLOW_SOCKET_TRIED 0x40000000U	/* it found no record; below that when, in 2^23 ns */
+#define FLOW_SOCKET_TRIED 0x40000000U	/* it found no record; below that when, by tried_now() */
 
 /* One skb; of offloaded ones several datagrams. */
 struct datagrams {
@@ -159,18 +159,13 @@ static __always_inline __u64 peer_key(__u64 cookie, const struct datagrams *data
 			     datagrams->protocol);
 }
 
-static __always_inline __u32 tried_now(void)
-{
-	return FLOW_SOCKET_TRIED | ((bpf_ktime_get_coarse_ns() >> 23) & (FLOW_SOCKET_TRIED - 1));
-}
-
 /* It tries again when that is over. As a flow it counts once. */
 static __always_inline void other_become(struct flow_socket *own)
 {
-	__u32 flags = read_once(&own->flags);
+	__u32 flags = read_once(&own->flags), tried = FLOW_SOCKET_TRIED | tried_now();
 
 	if (!(flags & FLOW_SOCKET_RELEASED) &&
-	    __sync_val_compare_and_swap(&own->flags, flags, tried_now()) == flags &&
+	    __sync_val_compare_and_swap(&own->flags, flags, tried) == flags &&
 	    !(flags & FLOW_SOCKET_TRIED))
 		other_flow();
 	__sync_val_compare_and_swap(&own->number, FLOW_NONE, FLOW_IS_OTHER);
@@ -276,7 +271,7 @@ static __noinline struct flow_record *record_find(struct __sk_buff *skb, struct 
 			return record;
 		}
 	}
-	if (own->flags == tried_now())
+	if (own->flags == (FLOW_SOCKET_TRIED | tried_now()))
 		return NULL;
 	return record_new(skb, sk, own, datagrams, in);
 }

@@ -115,6 +115,13 @@ static __noinline __u32 place_take(void)
 	return FLOW_NONE;
 }
 
+/* Who finds none looks again when this has changed, some milliseconds later: a search that fails is
+ * a long one. */
+static __always_inline __u32 tried_now(void)
+{
+	return (bpf_ktime_get_coarse_ns() >> 23) & 0xffffff;
+}
+
 static __always_inline void record_fill(struct flow_record *record, const struct flow_birth *birth)
 {
 	struct flow *flow = &record->flow;

@@ -14,10 +14,13 @@
 
 #include "policy/flows_record.bpf.h"
 
-/* flow_socket.flags */
+/* flow_socket.flags of TCP; above them, when an adopted socket found no record */
 #define FLOW_SOCKET_FIN_IN	1
 #define FLOW_SOCKET_FIN_OUT	2
-#define FLOW_SOCKET_ADOPTED	4	/* TCP: sock_ops is not called for it */
+#define FLOW_SOCKET_RESET	4
+#define FLOW_SOCKET_ADOPTED	8	/* sock_ops is not called for it */
+#define FLOW_SOCKET_ENDS	(FLOW_SOCKET_FIN_IN | FLOW_SOCKET_FIN_OUT | FLOW_SOCKET_RESET)
+#define FLOW_SOCKET_TRIED_SHIFT	8
 
 #define TCP_FIN 0x01
 #define TCP_RST 0x04
@@ -149,12 +152,10 @@ static __always_inline void ends_read(struct flow_birth *birth, struct bpf_sock 
 	birth->remote_port = bpf_ntohs(FIELD(sk, dst_port));
 }
 
-/* Either it gets a record, or it is "other" for life. */
-static __always_inline struct flow_socket *connection_begin(struct bpf_sock *sk,
-							    struct flow_birth *birth, __u32 flags)
+static __always_inline struct flow_socket *connection_know(struct bpf_sock *sk,
+							   struct flow_birth *birth, __u32 flags)
 {
 	struct flow_socket *own;
-	__u32 number;
 
 	own = bpf_sk_storage_get(&flow_sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!own)
@@ -166,13 +167,36 @@ static __always_inline struct flow_socket *connection_begin(struct bpf_sock *sk,
 	own->cgroup = birth->cgroup;
 	own->netns = birth->netns;
 	own->flags = flags;
-	number = record_take(birth);
-	write_once(&own->number, number == FLOW_NONE ? FLOW_IS_OTHER : number);
-	if (!record_begin(number)) {
-		other_flow();
-		return own;
-	}
+	write_once(&own->number, FLOW_NONE);
+	return own;
+}
+
+static __always_inline bool connection_record(struct flow_socket *own,
+					      const struct flow_birth *birth)
+{
+	__u32 number = record_take(birth);
+
+	if (number == FLOW_NONE)
+		return false;
+	write_once(&own->number, number);
+	record_begin(number);
 	cgroup_tell(birth->cgroup);
+	return true;
+}
+
+static __always_inline void connection_be_other(struct flow_socket *own)
+{
+	write_once(&own->number, FLOW_IS_OTHER);
+	other_flow();
+}
+
+/* Either it gets a record, or it is "other" for life. */
+static __always_inline bool connection_begin(struct bpf_sock *sk, struct flow_birth *birth)
+{
+	struct flow_socket *own = connection_know(sk, birth, 0);
+
+	if (own && !connection_record(own, birth))
+		connection_be_other(own);
 	return own;
 }
 
@@ -229,6 +253,28 @@ static __always_inline bool may_be_adopted(__u32 state)
 	       state == BPF_TCP_LAST_ACK;
 }
 
+/* Finds a record for it, now or with a later packet: the kernel's figures lose nothing meanwhile. */
+static __noinline struct flow_socket *socket_adopt(struct __sk_buff *skb, struct bpf_sock *sk)
+{
+	struct flow_socket *own = bpf_sk_storage_get(&flow_sockets, sk, 0, 0);
+	struct flow_birth birth = { 0 };
+	__u32 tried = tried_now() << FLOW_SOCKET_TRIED_SHIFT | FLOW_SOCKET_ADOPTED;
+
+	if (own && own->flags == tried)
+		return own;
+	birth.cookie = bpf_get_socket_cookie(skb);
+	birth.cgroup = bpf_sk_cgroup_id(sk);
+	birth.state = FIELD(sk, state);
+	if (birth.state == BPF_TCP_SYN_SENT)
+		birth.direction = FLOW_OUT;
+	if (flow_cookie_of_packets)
+		birth.netns = bpf_get_netns_cookie(skb);
+	own = connection_know(sk, &birth, FLOW_SOCKET_ADOPTED);
+	if (own && !connection_record(own, &birth))
+		own->flags = tried;
+	return own;
+}
+
 /* Nobody tells of its end. Once that is near, each packet brings the figures up to date, and what
  * has been seen of it is its outcome should the daemon find it gone. */
 static __noinline void adopted_follow(struct bpf_sock *sk, struct flow_socket *own, bool in,
@@ -239,16 +285,38 @@ static __noinline void adopted_follow(struct bpf_sock *sk, struct flow_socket *o
 	__u32 both = FLOW_SOCKET_FIN_IN | FLOW_SOCKET_FIN_OUT;
 	struct tcp_figures figures;
 
-	if (!record || !tcp)
-		return;
 	if (tcp_flags & TCP_FIN)
 		own->flags |= in ? FLOW_SOCKET_FIN_IN : FLOW_SOCKET_FIN_OUT;
+	if (tcp_flags & TCP_RST)
+		own->flags |= FLOW_SOCKET_RESET;
+	if (!tcp)
+		return;
+	figures_read(&figures, tcp);
+	if (!record && own->number == FLOW_NONE) {
+		connection_be_other(own);
+		figures_to_other(&figures);
+	}
+	if (!record)
+		return;
 	if ((own->flags & both) == both)
 		record->flow.outcome = FLOW_CLOSED;
 	if (tcp_flags & TCP_RST)
 		record->flow.outcome = in ? FLOW_RESET : FLOW_ABORTED;
-	figures_read(&figures, tcp);
 	figures_sample(&record->flow, &figures);
+}
+
+/* Ended, and sock_ops was not called: it is adopted, or another program has wished otherwise. */
+static __always_inline void end_miss(struct flow *flow, const struct tcp_figures *figures,
+				     int error)
+{
+	if (read_once(&flow->life) != FLOW_LIVE)
+		return;
+	if (flow->outcome == FLOW_RUNS)
+		flow->outcome = error ? outcome_of(error, BPF_TCP_CLOSE) : FLOW_GONE;
+	figures_sample(flow, figures);
+	flow->state = BPF_TCP_CLOSE;
+	flow->end_ns = bpf_ktime_get_ns();
+	life_set(flow, FLOW_ENDED);
 }
 
 #endif

@@ -233,6 +233,19 @@ void flow_world_harvest(struct flow_world *world, bool idle, struct flow_sums *s
 	flow_world_sample(world);
 }
 
+void flow_world_lost(struct flow_world *world)
+{
+	flow_world_sample(world);
+	flow_world_sample(world);
+	for (size_t i = 0; i < world->count; i++) {
+		const struct flow *flow = &world->records[i].flow;
+
+		if (flow->life == FLOW_LIVE && flow->protocol == IPPROTO_TCP &&
+		    flow->sampled + 1 < world->sample)
+			flow_kernel_disown(world->kernel, i, FLOW_GONE);
+	}
+}
+
 /* ---- sockets --------------------------------------------------------------------------------- */
 
 static socklen_t loopback(int family, struct sockaddr_in6 *address)

@@ -46,6 +46,8 @@ struct flow_sums {
 	uint64_t sizes_in, sizes_out;	/* messages of more than no bytes */
 };
 void flow_world_harvest(struct flow_world *world, bool idle, struct flow_sums *sums);
+/* Disowns every TCP connection that two samples have not met. */
+void flow_world_lost(struct flow_world *world);
 size_t flow_world_living(const struct flow_world *world, enum flow_life life);
 
 /* Sockets on loopback. */

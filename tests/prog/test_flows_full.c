@@ -263,6 +263,35 @@ static void remote_ends_beyond_the_records_add_up(void **state)
 	flow_world_harvest(&world, true, &books.found);
 }
 
+/* As many as fit are adopted, and the others once there is room: their figures are the kernel's. Who
+ * ends before that is other. */
+static void connections_before_the_programs_and_beyond_the_records_add_up(void **state)
+{
+	static struct connection made[MANY];
+	struct books books = books_open();
+	struct flow_sums again = { 0 };
+	int listener;
+
+	(void)state;
+	flow_world_attach(&world, false);
+	listener = listener_elsewhere();
+	for (size_t i = 0; i < MANY; i++) {
+		made[i] = connection_make(listener);
+		connection_talk(&made[i], i + 1, &books.said);
+	}
+	flow_world_attach(&world, true);
+	for (size_t i = 0; i < MANY; i++)
+		connection_talk(&made[i], i + 1, &again);
+	books.said.bytes_in += again.bytes_in;
+	books.said.bytes_out += again.bytes_out;
+	assert_int_equal(flow_world_living(&world, FLOW_LIVE), RECORDS);
+	for (size_t i = 0; i < MANY; i++)
+		connection_end(&made[i], true);
+	close(listener);
+	flow_world_lost(&world);
+	assert_tcp_adds_up(&books);
+}
+
 /* ---- a reader that is stopped ---------------------------------------------------------------- */
 
 static void short_flows_add_up_while_nobody_reads(void **state)
@@ -449,6 +478,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(connections_beyond_the_records_add_up),
+		cmocka_unit_test(connections_before_the_programs_and_beyond_the_records_add_up),
 		cmocka_unit_test(sockets_for_datagrams_beyond_the_records_add_up),
 		cmocka_unit_test(remote_ends_beyond_the_records_add_up),
 		cmocka_unit_test(short_flows_add_up_while_nobody_reads),
