@@ -85,7 +85,7 @@ struct container_row *account_container_row(struct accounts *accounts,
 void account_container_rename(struct accounts *accounts, struct container_row *container,
 			      const struct flow_owner *owner)
 {
-	if (container == &accounts->other || !container_is(container, owner) ||
+	if (!container_is(container, owner) ||
 	    !strcmp(container->sums.owner.name, owner->name))
 		return;
 	container->sums.owner = *owner;

@@ -13,7 +13,6 @@
 
 #include "lb/flows/names_private.h"
 
-#define EPHEMERAL_FIRST 32768	/* net.ipv4.ip_local_port_range, as it is by default */
 #define IPV4_NETWORK	(96 + 24)
 #define IPV6_NETWORK	64
 
@@ -21,14 +20,10 @@
 
 enum flow_direction flow_names_direction(const struct flow *flow)
 {
-	bool local = flow->local_port >= EPHEMERAL_FIRST;
-	bool remote = flow->remote_port >= EPHEMERAL_FIRST;
-
 	if (flow->direction == FLOW_OUT || flow->direction == FLOW_IN)
 		return flow->direction;
-	if (local != remote)
-		return local ? FLOW_OUT : FLOW_IN;
-	/* The ports tell nothing, but the other end must come to the opposite. */
+	/* Who begins has a port of the range above all services, as a rule; and where the ports
+	 * tell nothing, the other end must still come to the opposite. */
 	if (flow->local_port != flow->remote_port)
 		return flow->local_port > flow->remote_port ? FLOW_OUT : FLOW_IN;
 	return memcmp(flow->local, flow->remote, sizeof(flow->local)) > 0 ? FLOW_OUT : FLOW_IN;
@@ -73,8 +68,7 @@ static bool remote_node(const struct flow_names *names, const struct addr *addr,
 {
 	bool seen = false;
 
-	if (is_ipv4_loopback(addr) || is_ipv6_loopback(addr) ||
-	    !names_address_owner(names, addr, ret_node->name, &seen)) {
+	if (!names_address_owner(names, addr, ret_node->name, &seen)) {
 		network_node(names, addr, ret_node);
 		return false;
 	}

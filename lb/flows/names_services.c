@@ -165,8 +165,7 @@ static void backends_add(struct flow_names *names, const struct named_service *s
 			const struct place_key key = { backend->address[family], backend->port,
 						       protocol_of(wanted), 0 };
 
-			if (backend->forward == CONFIG_NAT && !backend->trouble &&
-			    backend->has_address[family])
+			if (backend->forward == CONFIG_NAT && backend->has_address[family])
 				place_add(names, &names->backends, &key, service);
 		}
 	}

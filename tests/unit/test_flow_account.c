@@ -397,7 +397,6 @@ static void equal_names_are_not_one_container(void **state)
 	record.flow.bytes_out = 1;
 	tell(0, &record, &ends, 1);
 	strcpy(ends.owner.id, "id-another");
-	strcpy(ends.owner.cgroup, "docker/another");
 	record = record_of(IPPROTO_TCP);
 	record.flow.bytes_out = 2;
 	tell(1, &record, &ends, 1);
@@ -406,6 +405,21 @@ static void equal_names_are_not_one_container(void **state)
 	record.flow.bytes_out = 4;
 	tell(2, &record, &ends, 1);
 	assert_int_equal(strlen(containers_text()), strlen("shop 1\nshop 2\nshop 4\n"));
+}
+
+static void a_container_in_another_cgroup_is_the_same_one(void **state)
+{
+	struct flow_ends ends = ends_of("shop", "db", NULL);
+	struct flow_record record = record_of(IPPROTO_TCP);
+
+	(void)state;
+	record.flow.bytes_out = 1;
+	tell(0, &record, &ends, 1);
+	strcpy(ends.owner.cgroup, "system.slice/docker-shop.scope");
+	record = record_of(IPPROTO_TCP);
+	record.flow.bytes_out = 2;
+	tell(1, &record, &ends, 1);
+	assert_string_equal(containers_text(), "shop 3\n");
 }
 
 static void nodes_of_two_kinds_are_two(void **state)
@@ -440,6 +454,9 @@ static void beyond_the_limits_all_is_other(void **state)
 		struct flow_ends ends = ends_of(names[i], "db", NULL);
 		struct flow_record record = record_of(IPPROTO_UDP);
 
+		/* The lists that were made before are not those of now. */
+		containers_text();
+		edges_text();
 		record.flow.bytes_out = 1ULL << i;
 		tell(i, &record, &ends, 1);
 	}
@@ -529,6 +546,7 @@ int main(void)
 		TEST(edges_lead_through_services_and_are_counted_at_one_end),
 		TEST(a_flow_keeps_its_edges_and_its_container_when_names_change),
 		TEST(equal_names_are_not_one_container),
+		TEST(a_container_in_another_cgroup_is_the_same_one),
 		TEST(nodes_of_two_kinds_are_two),
 		TEST(beyond_the_limits_all_is_other),
 		TEST(who_is_forgotten_is_other_and_makes_room),

@@ -30,6 +30,8 @@ static void a_cgroup_is_a_containers_or_stands_under_its_path(void **state)
 		  "shop|machine.slice/libpod-" SHOP ".scope|" SHOP },
 		{ "a container in a container is the outer one's", CGROUP_INNER,
 		  "web|docker/" WEB "|" WEB },
+		{ "and so it is where no runtime tells of either", CGROUP_TWICE,
+		  "docker/" SILENT "|docker/" SILENT "|" SILENT },
 		{ "who looks after a container is not it", CGROUP_CARETAKER,
 		  "machine.slice/libpod-conmon-" SHOP ".scope|machine.slice/libpod-conmon-" SHOP
 		  ".scope|" },
@@ -78,8 +80,7 @@ static void inside_a_container_the_runtimes_own_are_the_inner_ones(void **state)
 	(void)state;
 	flow_names_containers(names, &inner, 1);
 	/* The outer one has had its name from another list; one that never had any gives way. */
-	flow_names_cgroup(names, CGROUP_NEW, "docker/" SILENT "/docker/" INNER "/init");
-	assert_string_equal(owner_text(CGROUP_NEW),
+	assert_string_equal(owner_text(CGROUP_TWICE),
 			    "inner|docker/" SILENT "/docker/" INNER "|" INNER);
 }
 
@@ -260,6 +261,21 @@ static void an_address_of_a_container_that_is_gone_is_the_next_ones(void **state
 	assert_string_equal(name_of("10.1.0.9"), "next");
 }
 
+static void of_two_containers_with_an_address_the_first_has_it(void **state)
+{
+	struct container_network network = bridge("10.6.0.2", NULL);
+	const struct container list[] = {
+		{ .id = (char *)SHOP, .name = (char *)"shop", .running = true,
+		  .networks = &network, .network_count = 1 },
+		{ .id = (char *)WEB, .name = (char *)"web", .running = true,
+		  .networks = &network, .network_count = 1 },
+	};
+
+	(void)state;
+	flow_names_containers(names, list, ROWS(list));
+	assert_string_equal(name_of("10.6.0.2"), "shop");
+}
+
 static void an_address_of_a_container_that_stopped_is_forgotten_with_its_flows(void **state)
 {
 	struct container_network network = bridge("10.1.0.9", NULL);
@@ -321,6 +337,7 @@ int main(void)
 		TEST(in_one_namespace_who_answers_has_the_address),
 		TEST(what_was_learned_goes_with_its_cgroup),
 		TEST(an_address_of_a_container_that_is_gone_is_the_next_ones),
+		TEST(of_two_containers_with_an_address_the_first_has_it),
 		TEST(an_address_of_a_container_that_stopped_is_forgotten_with_its_flows),
 		TEST(learning_ends_somewhere_and_goes_on),
 		TEST(addresses_of_nobody_make_room),
