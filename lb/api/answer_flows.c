@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Queries into questions to lb/flows. A key that nobody knows is refused: a filter that was misspelt
- * would let everything through. */
+/* Queries into questions to lb/flows. A key that nobody knows is refused: a filter that was spelt
+ * wrong would let everything through. */
 #include "lb/api/answer_flows.h"
 
 #include <errno.h>

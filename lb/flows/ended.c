@@ -7,6 +7,8 @@
 
 size_t ended_kept(const struct ended *ended)
 {
+	if (!ended->rows)
+		return 0;
 	return ended->count < ended->room ? (size_t)ended->count : ended->room;
 }
 

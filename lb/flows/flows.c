@@ -19,7 +19,7 @@
 #define HOUR_NS		(3600 * NS_PER_S)
 #define DAY_NS		(24 * HOUR_NS)
 
-/* ---- where they are seen ----------------------------------------------------------------------- */
+/* ---- where they are seen --------------------------------------------------------------------- */
 
 /* Every program where the config wants it and a cgroup is there. One that comes, or comes again
  * under the same path, is found by flows_second(). */
@@ -83,7 +83,7 @@ static void stands_follow(struct flows *flows)
 	flows->trouble = text;
 }
 
-/* ---- names ------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static void names_follow(struct flows *flows)
 {
@@ -133,7 +133,7 @@ static void on_forgotten(uint64_t cgroup, void *data)
 	flow_kernel_cgroup_forget(data, cgroup);
 }
 
-/* ---- time -------------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 static void tidy(struct flows *flows)
 {
@@ -179,7 +179,7 @@ static void interval_set(struct flows *flows, unsigned int interval_ms)
 	event_add(flows->interval_timer, &interval);
 }
 
-/* ---- beginning and end ------------------------------------------------------------------------- */
+/* ---- beginning and end ----------------------------------------------------------------------- */
 
 static void event_end(struct event **event)
 {
@@ -202,6 +202,8 @@ static void kernel_close(struct flows *flows)
 	flows->met = NULL;
 	free(flows->found);
 	flows->found = NULL;
+	calls_free(flows->calls);
+	flows->calls = NULL;
 	accounts_free(flows->accounts);
 	flows->accounts = NULL;
 	flows->record_count = 0;
@@ -263,6 +265,7 @@ static int kernel_open(struct flows *flows, size_t records, struct diag *diag)
 	flows->records = flow_kernel_records(flows->kernel, &flows->record_count);
 	flows->met = mem_array(flows->record_count, sizeof(*flows->met));
 	flows->found = mem_array(flows->record_count, sizeof(*flows->found));
+	flows->calls = calls_new(flows->record_count);
 	flows->accounts = accounts_new(flows->record_count);
 	cgroups_recall(flows);
 	return timers_make(flows);
@@ -310,7 +313,7 @@ int flows_unload(struct flows *flows, struct diag *diag)
 	return err;
 }
 
-/* ---- a config ---------------------------------------------------------------------------------- */
+/* ---- a config -------------------------------------------------------------------------------- */
 
 static bool texts_differ(const char *a, const char *b)
 {
@@ -323,7 +326,7 @@ bool flows_target_differs(const struct config_flows *a, const struct config_flow
 	       texts_differ(a->influxdb_token, b->influxdb_token);
 }
 
-/* Over tables of that many records, as the config wants them: the same ones where they are there. */
+/* Over tables of as many records as the config wants: the same ones where they are there. */
 static int kernel_follow(struct flows *flows, const struct config_flows *config, uint64_t *ret_ids,
 			 struct diag *diag)
 {

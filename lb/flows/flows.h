@@ -38,7 +38,7 @@ struct flow_filter {
 	uint64_t since_s;	/* those too that ended in so many seconds; 0: those that live */
 };
 
-/* {"flows":[...], "other":{...}, "forgotten":N}; NULL: flows is not in the config. Samples first. */
+/* {"flows":[...], "other":{...}, "forgotten":N}; NULL: the config has no flows. Samples first. */
 struct json_object *flows_json(struct flows *flows, const struct flow_filter *filter);
 /* {"nodes":[...], "edges":[...]}: edges on which something happened in so many seconds; 0: all. */
 struct json_object *flows_graph_json(struct flows *flows, uint64_t since_s);

@@ -122,7 +122,7 @@ static void flows_put(const struct batch *batch, const struct flows *flows)
 	influx_time(batch->to, batch->when);
 }
 
-/* ---- the balancer ------------------------------------------------------------------------------ */
+/* ---- the balancer ---------------------------------------------------------------------------- */
 
 static void backend_put(const struct batch *batch, const struct manager *manager,
 			const struct service *service, const struct backend *backend)

@@ -32,7 +32,7 @@ static struct json_object *other_json(const struct flows *flows)
 	return object;
 }
 
-/* ---- flows ------------------------------------------------------------------------------------- */
+/* ---- flows ----------------------------------------------------------------------------------- */
 
 static int compare_starts(const void *a, const void *b)
 {
@@ -111,7 +111,7 @@ struct json_object *flows_json(struct flows *flows, const struct flow_filter *fi
 	return object;
 }
 
-/* ---- the graph --------------------------------------------------------------------------------- */
+/* ---- the graph ------------------------------------------------------------------------------- */
 
 static struct json_object *node_json(const struct flow_node *node)
 {
@@ -189,7 +189,7 @@ struct json_object *flows_graph_json(struct flows *flows, uint64_t since_s)
 	return object;
 }
 
-/* ---- containers -------------------------------------------------------------------------------- */
+/* ---- containers ------------------------------------------------------------------------------ */
 
 static struct json_object *sizes_json(const uint64_t *sizes)
 {
@@ -258,7 +258,8 @@ static struct json_object *container_json(const struct flows *flows, const char 
 	ADD(object, "failures", number_json(failures_of(container)));
 	ADD(object, "retransmits", number_json(container->retransmits));
 	ADD(object, "rtt_us",
-	    container->rtt_count ? number_json(container->rtt_sum_us / container->rtt_count) : NULL);
+	    container->rtt_count ? number_json(container->rtt_sum_us / container->rtt_count)
+				 : NULL);
 	ADD(object, "sizes_in", sizes_json(container->last_in));
 	ADD(object, "sizes_out", sizes_json(container->last_out));
 	return object;
@@ -287,7 +288,7 @@ struct json_object *flows_containers_json(struct flows *flows)
 	return object;
 }
 
-/* ---- show -------------------------------------------------------------------------------------- */
+/* ---- show ------------------------------------------------------------------------------------ */
 
 static struct json_object *stands_json(const struct flows *flows)
 {
@@ -309,6 +310,7 @@ static struct json_object *influx_json(const struct flows *flows)
 
 	influx_counts(flows->influx, &counts);
 	ADD(object, "written", number_json(counts.written));
+	ADD(object, "refused", number_json(counts.refused));
 	ADD(object, "dropped", number_json(counts.dropped));
 	ADD(object, "waiting_bytes", number_json(counts.waiting));
 	return object;

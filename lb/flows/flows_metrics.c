@@ -33,7 +33,7 @@ static void sample_begin(FILE *to, const char *name, const struct account_contai
 	putc('"', to);
 }
 
-/* ---- one series a name ------------------------------------------------------------------------- */
+/* ---- one series a name ----------------------------------------------------------------------- */
 
 static void sum(uint64_t *to, const uint64_t *from, size_t count)
 {
@@ -77,7 +77,7 @@ struct account_container *flows_by_name(struct flows *flows, size_t *ret_count)
 	return list;
 }
 
-/* ---- containers -------------------------------------------------------------------------------- */
+/* ---- containers ------------------------------------------------------------------------------ */
 
 static void directions_write(FILE *to, const char *name, const struct account_container *container,
 			     uint64_t in, uint64_t out)
@@ -192,7 +192,7 @@ static const struct {
 	  "Payload of what its sockets sent and received at a time.", sizes_write },
 };
 
-/* ---- the whole --------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static void other_write(FILE *to, const struct flows *flows)
 {

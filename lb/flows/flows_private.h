@@ -10,7 +10,7 @@
 #define NS_PER_S	1000000000ULL
 #define NS_PER_MS	1000000ULL
 
-/* ---- lb/flows/places.c: cgroups and namespaces as they were when their flows were seen ---------- */
+/* ---- lb/flows/places.c: cgroups and namespaces as they were when their flows were seen ------- */
 
 struct places;
 
@@ -41,7 +41,16 @@ size_t places_line_read(const char *root, const char *path, uint64_t line[PLACES
  * named is looked for once, and again after places_tidy(). */
 const char *places_netns(struct places *places, uint64_t cookie, char text[24]);
 
-/* ---- lb/flows/rows.c: a flow with the names of its ends ---------------------------------------- */
+/* ---- lb/flows/calls.c: flows that processes of the host itself began ------------------------- */
+
+struct calls;
+
+struct calls *calls_new(size_t records); /* never NULL */
+void calls_free(struct calls *calls);	 /* NULL is fine */
+void calls_note(struct calls *calls, size_t number, const struct flow *flow);
+bool calls_began(const struct calls *calls, const struct flow *flow); /* seen from its other end */
+
+/* ---- lb/flows/rows.c: a flow with the names of its ends -------------------------------------- */
 
 struct flow_row {		/* NULL: not known, or it does not apply */
 	struct flow flow;
@@ -65,7 +74,7 @@ const char *flow_outcome_name(enum flow_outcome outcome); /* "refused", "timed-o
 bool flow_outcome_is_failure(enum flow_outcome outcome);
 const char *flow_protocol_name(uint8_t protocol, char text[8]); /* "tcp", or its number */
 
-/* ---- lb/flows/ended.c: flows that ended, the newest of them ------------------------------------ */
+/* ---- lb/flows/ended.c: flows that ended, the newest of them ---------------------------------- */
 
 struct ended {
 	struct flow_row **rows;	/* a ring: the newest at (count - 1) */
@@ -80,7 +89,7 @@ size_t ended_kept(const struct ended *ended);
 /* From the oldest (0) to the newest that is kept. */
 const struct flow_row *ended_at(const struct ended *ended, size_t index);
 
-/* ---- the whole --------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 struct flows {
 	struct manager *manager;
@@ -92,12 +101,13 @@ struct flows {
 	uint32_t *found;		/* room for the numbers of all records */
 	struct flow_names *names;
 	struct places *places;
+	struct calls *calls;
 	struct accounts *accounts;
 	struct ended ended;
 	struct influx *influx;		/* NULL: nobody wants lines */
 
 	uint64_t host_netns;		/* cookie of our own */
-	uint64_t *stands;		/* ids of the configured cgroups as attached; 0: it is away */
+	uint64_t *stands;		/* ids of the config's cgroups as attached; 0: it is away */
 	size_t live;			/* records that live, as of the last pass */
 	uint64_t sampled_ns;		/* when the last sample was over */
 	bool blind;			/* the kernel gives none, which was told */
@@ -126,7 +136,7 @@ void flows_untold(struct flows *flows);
 /* Whether lines go to another place, or to none. */
 bool flows_target_differs(const struct config_flows *a, const struct config_flows *b);
 
-/* lb/flows/flows_metrics.c: containers, those of one name added up to one; the caller frees them. */
+/* lb/flows/flows_metrics.c: containers, those of one name added up; the caller frees them. */
 struct account_container *flows_by_name(struct flows *flows, size_t *ret_count);
 
 /* lb/flows/flows_influx.c */

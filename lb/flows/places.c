@@ -44,7 +44,7 @@ struct places {
 	uint64_t host;		/* cookie of the host's own namespace; 0: we are in another */
 };
 
-/* ---- cgroups ----------------------------------------------------------------------------------- */
+/* ---- cgroups --------------------------------------------------------------------------------- */
 
 size_t places_line_read(const char *root, const char *path, uint64_t line[PLACES_LINE_MAX])
 {
@@ -98,15 +98,12 @@ static struct place *place_of(const struct places *places, uint64_t id)
 
 void places_meet(struct places *places, uint64_t cgroup)
 {
-	struct place place = { .id = cgroup, .pass = places->pass };
-	char root[CGROUP_PATH_MAX];
 	size_t at = place_find(places, cgroup);
+	char root[CGROUP_PATH_MAX];
+	struct place *place;
 
 	if (!cgroup || (at < places->count && places->list[at].id == cgroup))
 		return;
-	place.path = path_read(cgroup);
-	if (place.path && !cgroup_fs_root(root))
-		place.line_count = places_line_read(root, place.path, place.line);
 	if (places->count == places->room) {
 		places->room = places->room ? 2 * places->room : 64;
 		places->list = mem_must(realloc(places->list,
@@ -114,9 +111,12 @@ void places_meet(struct places *places, uint64_t cgroup)
 	}
 	memmove(&places->list[at + 1], &places->list[at],
 		(places->count - at) * sizeof(*places->list));
-	places->list[at] = place;
 	places->count++;
-	flow_names_cgroup(places->names, cgroup, place.path);
+	place = &places->list[at];
+	*place = (struct place){ .id = cgroup, .path = path_read(cgroup), .pass = places->pass };
+	if (place->path && !cgroup_fs_root(root))
+		place->line_count = places_line_read(root, place->path, place->line);
+	flow_names_cgroup(places->names, cgroup, place->path);
 }
 
 void places_recount(struct places *places)
@@ -147,7 +147,7 @@ const uint64_t *places_line(const struct places *places, uint64_t cgroup, size_t
 	return place ? place->line : NULL;
 }
 
-/* ---- namespaces -------------------------------------------------------------------------------- */
+/* ---- namespaces ------------------------------------------------------------------------------ */
 
 static void namespace_add(struct places *places, uint64_t cookie, const char *name)
 {
@@ -247,7 +247,7 @@ static uint64_t host_cookie(void)
 		       : 0;
 }
 
-/* ---- both -------------------------------------------------------------------------------------- */
+/* ---- both ------------------------------------------------------------------------------------ */
 
 void places_tidy(struct places *places, void (*forgotten)(uint64_t cgroup, void *data), void *data)
 {

@@ -14,7 +14,7 @@
 
 #define END_TEXT_MAX (ADDR_TEXT_MAX + 8)
 
-/* ---- words ------------------------------------------------------------------------------------- */
+/* ---- words ----------------------------------------------------------------------------------- */
 
 static const char *const outcome_names[FLOW_OUTCOMES] = {
 	[FLOW_RUNS] = "active", [FLOW_CLOSED] = "closed", [FLOW_RESET] = "reset",
@@ -86,7 +86,7 @@ static const char *end_text(const __u8 *bytes, uint16_t port, const struct flow 
 	return text;
 }
 
-/* ---- names ------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 struct flow_row row_make(struct flows *flows, const struct flow *flow, struct row_room *room)
 {
@@ -131,16 +131,19 @@ struct flow_row *row_copy(const struct flow_row *row)
 	return copy;
 }
 
-/* ---- filters ----------------------------------------------------------------------------------- */
+/* ---- filters --------------------------------------------------------------------------------- */
 
 static bool container_matches(const struct flow_row *row, const char *name)
 {
-	const char *slash = row->cgroup ? strrchr(row->cgroup, '/') : NULL;
+	const char *slash;
 
 	name += *name == '/' && name[1];
-	return !strcmp(row->container, name) ||
-	       (row->cgroup && (!strcmp(row->cgroup, name) || !strcmp(slash ? slash + 1 : row->cgroup,
-								       name)));
+	if (!strcmp(row->container, name))
+		return true;
+	if (!row->cgroup)
+		return false;
+	slash = strrchr(row->cgroup, '/');
+	return !strcmp(row->cgroup, name) || (slash && !strcmp(slash + 1, name));
 }
 
 /* Whether a local client asked for another address than it was given. */
@@ -175,7 +178,7 @@ bool row_matches(const struct flow_row *row, const struct flow_filter *filter)
 	       (has_vip(flow) && filter->port == flow->vip_port);
 }
 
-/* ---- JSON -------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 static struct json_object *text_or_null(const char *text)
 {

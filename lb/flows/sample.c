@@ -3,6 +3,7 @@
  * and freed. Nothing is lost where nobody comes for a while: the programs count what found no
  * record. */
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -23,14 +24,15 @@ uint64_t flows_now_ns(void)
 	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
-/* ---- events ------------------------------------------------------------------------------------ */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 static void failure_tell(struct flows *flows, const struct flow_row *row)
 {
+	enum flow_outcome outcome = (enum flow_outcome)row->flow.outcome;
 	struct json_object *more;
-	char object[2 * FLOW_NAME_MAX + 128];
+	char object[FLOW_NAME_MAX + 128];
 
-	if (!flows->manager->events || !flow_outcome_is_failure((enum flow_outcome)row->flow.outcome))
+	if (!flow_outcome_is_failure(outcome))
 		return;
 	if (flows->told == EVENTS_A_SECOND) {
 		flows->untold++;
@@ -43,7 +45,7 @@ static void failure_tell(struct flows *flows, const struct flow_row *row)
 		 json_object_get_string(json_object_object_get(more, "remote")));
 	events_add(flows->manager->events,
 		   &(struct change){ .kind = EVENT_FLOW, .object = object,
-				     .to = flow_outcome_name((enum flow_outcome)row->flow.outcome),
+				     .to = flow_outcome_name(outcome),
 				     .cause = row->service, .more = more });
 }
 
@@ -61,7 +63,7 @@ void flows_untold(struct flows *flows)
 				     .cause = "more than are told in a second" });
 }
 
-/* ---- one record -------------------------------------------------------------------------------- */
+/* ---- one record ------------------------------------------------------------------------------ */
 
 /* Its cgroup, and the address that it gives its namespace, are made known with the first look, and
  * again when the namespace has become known. */
@@ -74,6 +76,17 @@ static void flow_meet(struct flows *flows, size_t number, const struct flow *flo
 	flows->met[number] = which;
 	places_meet(flows->places, flow->cgroup);
 	flow_names_learn(flows->names, flow, flows->host_netns);
+	if (flow->direction == FLOW_OUT && flow->netns == flows->host_netns)
+		calls_note(flows->calls, number, flow);
+}
+
+/* The edge of a flow stands in the graph once, also where the host's address hides who began. */
+static void edges_add(struct flows *flows, size_t number, const struct flow_record *record,
+		      struct flow_ends *ends, uint64_t now_ns)
+{
+	if (record->flow.direction == FLOW_IN && !ends->elsewhere)
+		ends->elsewhere = calls_began(flows->calls, &record->flow);
+	account_flow(flows->accounts, number, record, ends, now_ns);
 }
 
 static void live_take(struct flows *flows, size_t number, struct flow_record *copy, uint64_t now_ns)
@@ -86,7 +99,7 @@ static void live_take(struct flows *flows, size_t number, struct flow_record *co
 	copy->flow.end_ns = 0;
 	places_count(flows->places, copy->flow.cgroup);
 	flow_names_ends(flows->names, &copy->flow, &ends);
-	account_flow(flows->accounts, number, copy, &ends, now_ns);
+	edges_add(flows, number, copy, &ends, now_ns);
 	flows->live++;
 }
 
@@ -98,7 +111,7 @@ static void ended_take(struct flows *flows, size_t number, const struct flow_rec
 
 	flow_kernel_free(flows->kernel, number);
 	row = row_make(flows, &copy->flow, &room);
-	account_flow(flows->accounts, number, copy, &room.ends, now_ns);
+	edges_add(flows, number, copy, &room.ends, now_ns);
 	failure_tell(flows, &row);
 	ended_keep(&flows->ended, &row);
 }
@@ -111,12 +124,15 @@ static bool is_silent(const struct flows *flows, const struct flow *flow, uint64
 	       flow->start_ns + idle_ns < now_ns;
 }
 
-/* Those that are to be read now. Every flow is met before any is named: who began one gives its
- * address to whom it talks to. */
-static size_t records_find(struct flows *flows, uint64_t now_ns)
-{
-	size_t count = 0;
+/* What a pass has to read: numbers of records. */
+struct found {
+	uint32_t *live, *ended;
+	size_t live_count, ended_count;
+};
 
+/* Every flow is met before any is named: who began one gives its address to whom it talks to. */
+static void records_find(struct flows *flows, uint64_t now_ns, struct found *found)
+{
 	for (size_t i = 0; i < flows->record_count; i++) {
 		const struct flow *flow = &flows->records[i].flow;
 		uint32_t life = __atomic_load_n(&flow->life, __ATOMIC_ACQUIRE);
@@ -124,41 +140,49 @@ static size_t records_find(struct flows *flows, uint64_t now_ns)
 		if (life != FLOW_LIVE && life != FLOW_ENDED)
 			continue;
 		flow_meet(flows, i, flow);
-		if (life == FLOW_LIVE && is_silent(flows, flow, now_ns))
+		if (life == FLOW_ENDED && flow->end_ns + SETTLE_NS <= now_ns)
+			*--found->ended = (uint32_t)i;
+		else if (life == FLOW_LIVE && is_silent(flows, flow, now_ns))
 			flow_kernel_disown(flows->kernel, i, FLOW_IDLE);
-		else if (life == FLOW_LIVE || flow->end_ns + SETTLE_NS <= now_ns)
-			flows->found[count++] = (uint32_t)i;
+		else if (life == FLOW_LIVE)
+			found->live[found->live_count++] = (uint32_t)i;
 	}
-	return count;
+	found->ended_count = (size_t)(flows->found + flows->record_count - found->ended);
 }
 
-/* What lives is read in a whole pass alone. */
+static int compare_ends(const void *a, const void *b, void *data)
+{
+	const struct flow_record *records = data;
+	uint64_t one = records[*(const uint32_t *)a].flow.end_ns;
+	uint64_t other = records[*(const uint32_t *)b].flow.end_ns;
+
+	return one < other ? -1 : one > other;
+}
+
+/* What lives is read in a whole pass alone; what has ended, in the order of its ends. */
 static void pass(struct flows *flows, bool whole)
 {
+	struct found found = { .live = flows->found, .ended = flows->found + flows->record_count };
 	uint64_t now_ns = flows_now_ns();
-	size_t count = records_find(flows, now_ns);
+	struct flow_record copy;
 
-	if (whole) {
-		flows->live = 0;
-		places_recount(flows->places);
+	records_find(flows, now_ns, &found);
+	qsort_r(found.ended, found.ended_count, sizeof(*found.ended), compare_ends, flows->records);
+	for (size_t i = 0; i < found.ended_count; i++) {
+		copy = flows->records[found.ended[i]];
+		ended_take(flows, found.ended[i], &copy, now_ns);
 	}
-	for (size_t i = 0; i < count; i++) {
-		size_t number = flows->found[i];
-		const struct flow_record *record = &flows->records[number];
-		uint32_t life = __atomic_load_n(&record->flow.life, __ATOMIC_ACQUIRE);
-		struct flow_record copy;
-
-		if (life == FLOW_ENDED && record->flow.end_ns + SETTLE_NS <= now_ns) {
-			copy = *record;
-			ended_take(flows, number, &copy, now_ns);
-		} else if (life == FLOW_LIVE && whole) {
-			copy = *record;
-			live_take(flows, number, &copy, now_ns);
-		}
+	if (!whole)
+		return;
+	flows->live = 0;
+	places_recount(flows->places);
+	for (size_t i = 0; i < found.live_count; i++) {
+		copy = flows->records[found.live[i]];
+		live_take(flows, found.live[i], &copy, now_ns);
 	}
 }
 
-/* ---- samples ----------------------------------------------------------------------------------- */
+/* ---- samples --------------------------------------------------------------------------------- */
 
 /* Returns its number, or 0 where the kernel could not be asked. */
 static uint32_t sample(struct flows *flows)
