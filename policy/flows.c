@@ -447,10 +447,10 @@ static void record_end(struct flow *flow, enum flow_outcome outcome)
 	__atomic_store_n(&flow->life, FLOW_ENDED, __ATOMIC_RELEASE);
 }
 
-static void leaving_seal(struct flow_kernel *kernel)
+void flow_kernel_settle(struct flow_kernel *kernel)
 {
 	if (!kernel->leaving_count || grace_wait(kernel))
-		return; /* the next sample tries again */
+		return; /* the next call tries again */
 	for (size_t i = 0; i < kernel->leaving_count; i++) {
 		const struct flow_leaving *leaving = &kernel->leaving[i];
 		struct flow *flow = &kernel->records[leaving->number].flow;
@@ -480,7 +480,7 @@ static void record_leave(struct flow_kernel *kernel, size_t number, enum flow_ou
 	struct flow *flow = &kernel->records[number].flow;
 
 	if (kernel->leaving_count == kernel->count) /* some are there twice: they ended meanwhile */
-		leaving_seal(kernel);
+		flow_kernel_settle(kernel);
 	peer_forget(kernel, flow);
 	__atomic_store_n(&flow->cookie, 0, __ATOMIC_RELEASE);
 	kernel->leaving[kernel->leaving_count++] = (struct flow_leaving){
@@ -535,7 +535,7 @@ long flow_kernel_sample(struct flow_kernel *kernel, uint32_t *ret_sample)
 	__atomic_store_n(&kernel->settings->sample, sample, __ATOMIC_RELEASE);
 	kernel->skel->bss->flow_sampled = 0;
 	err = sockets_walk(kernel);
-	leaving_seal(kernel);
+	flow_kernel_settle(kernel);
 	*ret_sample = sample;
 	return err ? err : (long)kernel->skel->bss->flow_sampled;
 }

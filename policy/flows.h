@@ -34,17 +34,21 @@ bool flow_kernel_is_loaded(const char *pin);
  * last sample. */
 struct flow_record *flow_kernel_records(struct flow_kernel *kernel, size_t *ret_count);
 
-/* Reads the kernel's figures of every socket that has a record into it, and waits until no program
- * still has what was disowned or freed (some 20 ms). Returns how many sockets there were, or -errno:
- * -EOPNOTSUPP, this kernel has no iterator over sockets; then nothing is known of live TCP. The number of the sample is `sampled` of each record that was met: a LIVE one of
- * TCP that was not met by two samples has lost its socket. */
+/* Reads the kernel's figures of every socket that has a record into it, and settles. Returns how
+ * many sockets there were, or -errno: -EOPNOTSUPP, this kernel has no iterator over sockets; then
+ * nothing is known of live TCP. The number of the sample is `sampled` of each record that was met: a
+ * LIVE one of TCP that was not met by two samples has lost its socket. */
 long flow_kernel_sample(struct flow_kernel *kernel, uint32_t *ret_sample);
 
-/* For LIVE records that are over (idle, gone). With the next sample, when no program can still write
- * to it, it becomes ENDED with that outcome, or with what was seen of a TCP connection's end. */
+/* Waits until no program still has what was disowned or freed before (some 20 ms, if there is any);
+ * then that is ENDED, and FREE. */
+void flow_kernel_settle(struct flow_kernel *kernel);
+
+/* For LIVE records that are over (idle, gone). Once settled, when no program can still write to it,
+ * it becomes ENDED with that outcome, or with what was seen of a TCP connection's end. */
 void flow_kernel_disown(struct flow_kernel *kernel, size_t number, enum flow_outcome outcome);
 
-/* An ENDED record may be another flow's, from the next sample on. */
+/* An ENDED record may be another flow's, once settled. */
 void flow_kernel_free(struct flow_kernel *kernel, size_t number);
 
 /* Sums over CPUs, since the tables were made. */

@@ -109,7 +109,6 @@ struct flows {
 	uint64_t host_netns;		/* cookie of our own */
 	uint64_t *stands;		/* ids of the config's cgroups as attached; 0: it is away */
 	size_t live;			/* records that live, as of the last pass */
-	uint64_t sampled_ns;		/* when the last sample was over */
 	bool blind;			/* the kernel gives none, which was told */
 	uint64_t sample_ns;		/* what the last sample took, with all that follows of it */
 	uint32_t last_sample;		/* number at the end of the last interval, and when */

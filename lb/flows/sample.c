@@ -13,7 +13,6 @@
 
 /* A program that was about to write to a record when another ended it has done so by then. */
 #define SETTLE_NS	(50 * NS_PER_MS)
-#define SAMPLE_NS	(5 * NS_PER_S)
 #define EVENTS_A_SECOND 100
 
 uint64_t flows_now_ns(void)
@@ -190,7 +189,6 @@ static uint32_t sample(struct flows *flows)
 	uint32_t number = 0;
 	long met = flow_kernel_sample(flows->kernel, &number);
 
-	flows->sampled_ns = flows_now_ns();
 	if (met < 0 && !flows->blind)
 		log_warning("flows: the figures of live connections are not known until they end: "
 			    "%s", strerror((int)-met));
@@ -198,12 +196,10 @@ static uint32_t sample(struct flows *flows)
 	return met < 0 ? 0 : number;
 }
 
-/* What was freed comes into use again with a sample, however long the interval is. */
 void flows_harvest(struct flows *flows)
 {
-	if (flows_now_ns() - flows->sampled_ns > SAMPLE_NS)
-		sample(flows);
 	pass(flows, false);
+	flow_kernel_settle(flows->kernel);
 }
 
 void flows_sample(struct flows *flows)
