@@ -120,24 +120,21 @@ static bool is_text(const struct top_column *column)
 	return column->kind == TOP_TEXT || column->kind == TOP_STATE;
 }
 
-/* Numbers have their own width, so that what stands behind them does not jump; counts can be longer
- * than that, and texts have none. */
+/* Numbers have one width, so that what stands behind them does not jump; counts can be longer. */
 static size_t cell_width(const struct top_column *column, const struct top_cell *cell)
 {
 	char text[TOP_TEXT_MAX];
 
-	if (cell->state == TOP_NONE)
-		return 0;
 	if (is_text(column) || column->kind == TOP_COUNT)
 		return top_width(top_cell_format(column, cell, text));
 	return NUMBER_WIDTH;
 }
 
-/* A column is as wide as all its rows want, shown or not: scrolling moves nothing sideways. One
- * without anything in it is left out. */
+/* A column is as wide as all its rows want, shown or not: scrolling moves nothing sideways. One of
+ * texts without any is left out. */
 static size_t column_width(const struct top_sheet *sheet, const struct top_column *column, size_t i)
 {
-	size_t widest = 0, title = top_width(column->title);
+	size_t widest = is_text(column) ? 0 : NUMBER_WIDTH, title = top_width(column->title);
 
 	for (size_t row = 0; row < sheet->count; row++) {
 		size_t width = cell_width(column, &sheet->rows[row]->cells[i]);
