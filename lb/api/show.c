@@ -299,11 +299,21 @@ static struct json_object *local_clients_json(const struct manager *manager)
 	return object;
 }
 
+/* By which two answers make a rate, however late they arrive. */
+static struct json_object *monotonic_json(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return json_object_new_int64((int64_t)now.tv_sec * 1000000000 + now.tv_nsec);
+}
+
 struct json_object *show_json(struct manager *manager)
 {
 	struct json_object *object = json_object_new_object();
 	struct json_object *services = json_object_new_array();
 
+	ADD(object, "monotonic_ns", monotonic_json());
 	for (size_t i = 0; i < manager->actual->service_count; i++)
 		json_object_array_add(services,
 				      service_json(manager, &manager->actual->services[i]));
