@@ -90,6 +90,7 @@ static unsigned int interval_step(struct top_look *look, bool longer)
 	return TOP_DRAW;
 }
 
+/* What goes beyond the end is taken back by the drawing, which knows how many rows there are. */
 static unsigned int rows_scroll(struct top_look *look, int key)
 {
 	size_t *first = &look->first[look->view], *shift = &look->shift[look->view];
@@ -125,8 +126,6 @@ static unsigned int rows_scroll(struct top_look *look, int key)
 	default:
 		break;
 	}
-	if (*first > last)
-		*first = last;
 	return TOP_DRAW;
 }
 

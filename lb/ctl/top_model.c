@@ -16,7 +16,7 @@
 struct list {
 	struct top_row *rows;	/* sorted by key */
 	size_t count;
-	uint64_t at_ns;		/* when the answer came */
+	uint64_t at_ns;		/* when the answer was made */
 	uint64_t took_ns;	/* since the one before; 0: there is nothing to compare with */
 	bool past;		/* the next answer is compared with this one */
 };
@@ -163,9 +163,14 @@ static enum top_mood mood_of(const char *state)
 
 /* ---- whole answers --------------------------------------------------------------------------- */
 
-/* `count` rows that are not filled in yet. */
-static struct list list_begin(const struct list *past, size_t count, uint64_t at_ns)
+/* `count` rows that are not filled in yet, for that answer. An answer can lie around before it is
+ * read, and then it looks as if it was made right before the next one. */
+static struct list list_begin(const struct list *past, size_t count, struct json_object *reply,
+			      uint64_t came_ns)
 {
+	uint64_t made_ns = field_count(reply, "monotonic_ns");
+	uint64_t at_ns = made_ns ? made_ns : came_ns;
+
 	return (struct list){
 		.rows = mem_array(count, sizeof(struct top_row)),
 		.count = count,
@@ -260,8 +265,9 @@ void top_take_show(struct top *top, struct json_object *reply, uint64_t at_ns)
 {
 	struct json_object *list = field(reply, "services"), *config = field(reply, "config");
 	struct list *past = &top->lists[TOP_BACKENDS];
-	struct list backends = list_begin(past, backends_count(list), at_ns);
-	struct list services = list_begin(&top->lists[TOP_SERVICES], list_length(list), at_ns);
+	struct list backends = list_begin(past, backends_count(list), reply, at_ns);
+	struct list services = list_begin(&top->lists[TOP_SERVICES], list_length(list), reply,
+					  at_ns);
 	struct top_row *next = backends.rows;
 
 	top->totals = (struct top_totals){ 0 };
@@ -328,7 +334,7 @@ void top_take_containers(struct top *top, struct json_object *reply, uint64_t at
 	struct json_object *list = field(reply, "containers"), *other = field(reply, "other");
 	struct list *past = &top->lists[TOP_CONTAINERS];
 	bool has_other = other_counts(other);
-	struct list fresh = list_begin(past, list_length(list) + has_other, at_ns);
+	struct list fresh = list_begin(past, list_length(list) + has_other, reply, at_ns);
 
 	for (size_t i = 0; i < list_length(list); i++)
 		fresh.rows[i] = container_row(list_at(list, i), past, fresh.took_ns);

@@ -72,8 +72,8 @@ struct top;
 struct top *top_new(void); /* never NULL */
 void top_free(struct top *top);
 
-/* Answers of GET /v1/show and of GET /v1/containers, with the time at which they came, of a clock
- * that does not jump. */
+/* Answers of GET /v1/show and of GET /v1/containers. They say when they were made; `at_ns`, of the
+ * same clock, is when they came, for a daemon that does not say it. */
 void top_take_show(struct top *top, struct json_object *reply, uint64_t at_ns);
 void top_take_containers(struct top *top, struct json_object *reply, uint64_t at_ns);
 

@@ -27,7 +27,7 @@ void top_ask(const struct client *client, bool containers, struct top_answer *re
 void top_answer_take(struct top_answer *answer, struct top *top);
 void top_answer_clear(struct top_answer *answer);
 
-/* Of a clock that does not jump. */
+/* CLOCK_MONOTONIC, by which the daemon says when it made an answer. */
 uint64_t top_now_ns(void);
 
 struct top_poller;

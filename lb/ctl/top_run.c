@@ -24,6 +24,7 @@ struct run {
 	struct top_sheet sheet;
 	struct top_poller *poller;
 	uint64_t asked_ns;	/* when it was asked last */
+	uint64_t answered_ns;	/* when it answered last */
 	char *trouble;		/* of the last answer; NULL: none */
 	uint64_t trouble_ns;	/* since when */
 	bool ended, hung_up;
@@ -72,6 +73,7 @@ static void run_answer(struct run *run)
 
 	if (!top_poller_take(run->poller, &answer))
 		return;
+	run->answered_ns = top_now_ns();
 	if (answer.error) {
 		trouble_begin(run, answer.reason);
 		top_answer_clear(&answer);
@@ -90,15 +92,21 @@ static void run_answer(struct run *run)
 
 /* ---- the wait -------------------------------------------------------------------------------- */
 
-static uint64_t interval_ns(const struct run *run)
+/* When the next question is due: a daemon that needs long for an answer has half of an interval for
+ * other work. */
+static uint64_t due_ns(const struct run *run)
 {
-	return run->look->interval_ms * NSEC_PER_MSEC;
+	uint64_t interval_ns = run->look->interval_ms * NSEC_PER_MSEC;
+	uint64_t in_time = run->asked_ns + interval_ns;
+	uint64_t in_peace = run->answered_ns + interval_ns / 2;
+
+	return in_time > in_peace ? in_time : in_peace;
 }
 
 /* Until the next question or the next second of the clock, whichever is sooner. */
 static struct timespec wait_time(const struct run *run)
 {
-	uint64_t now = top_now_ns(), due = run->asked_ns + interval_ns(run), ns = NSEC_PER_SEC;
+	uint64_t now = top_now_ns(), due = due_ns(run), ns = NSEC_PER_SEC;
 
 	if (!run->look->paused && !top_poller_busy(run->poller))
 		ns = due <= now ? 0 : due - now;
@@ -161,7 +169,7 @@ static int run_loop(struct run *run, const sigset_t *open_mask, struct diag *dia
 		}
 		run_answer(run);
 		run_keys(run);
-		if (!run->look->paused && top_now_ns() - run->asked_ns >= interval_ns(run))
+		if (!run->look->paused && top_now_ns() >= due_ns(run))
 			run_ask(run);
 		run_draw(run);
 	}

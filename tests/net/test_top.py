@@ -119,6 +119,13 @@ def test_the_rate_is_what_was_asked(network, running):
     assert (told["services_down"], told["backends_down"]) == (1, 1)
 
 
+def test_an_answer_says_when_it_was_made(running):
+    begin = time.monotonic_ns()
+    times = [running.show()["monotonic_ns"] for _ in range(3)]
+    times = [begin, *times, time.monotonic_ns()]
+    assert times == sorted(times)
+
+
 def test_states_have_colours_unless_somebody_wants_none(running, make_terminal):
     running.ctl("drain", "web/c1")
     terminal = make_terminal()
@@ -143,7 +150,7 @@ def test_a_daemon_that_ends_is_asked_until_it_is_back(network, running, terminal
         screen = terminal.wait("asking again for")
         assert f"no daemon at {running.socket}" in screen
         assert names(screen) == ["web", "other"]  # as they were last
-        assert "\x1b[2m" in terminal.painted()
+        assert re.search(r"^\x1b\[0;2m(\x1b\[\d+m)*web", terminal.painted(), re.M)
         running.start()
         screen = terminal.wait(lambda screen: "asking again" not in screen and
                                re.search(r"^[1-9]\S* packets/s", screen, re.M))
@@ -271,6 +278,20 @@ def test_columns_that_do_not_fit_are_reached_sideways(tell, make_terminal):
     assert "SERVICE" in screen and "MOVING" not in screen
     terminal.keys("Left", "Left", "Left", "Left", "Left", "Left")
     terminal.wait("MOVING")
+
+
+def test_half_a_number_is_never_shown(tell, make_terminal):
+    told = tell()
+    terminal = make_terminal(40, 12)
+    top(terminal, told.daemon.path, "-d", "0.2")
+    for columns in range(38, 72):
+        terminal.resize(columns, 12)
+        # The clock stands at the right end.
+        screen = terminal.wait(lambda screen, columns=columns:
+                               len(screen.splitlines()[0]) == columns and len(names(screen)) == 3)
+        head = next(line for line in screen.splitlines() if line.startswith("SERVICE"))
+        assert head.split() == ["SERVICE", "STATE", "UP", "MOVING", "PACKETS/S", "BIT/S", "NEW/S",
+                                "LOCAL/S"][:len(head.split())]
 
 
 @pytest.mark.parametrize("columns, rows",
@@ -497,6 +518,16 @@ def test_a_reader_that_goes_away_ends_it(tell):
     result = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True,
                             timeout=30, check=True)
     assert result.stdout.startswith("/etc/edgelb/lb.conf, loaded")
+
+
+def test_a_full_disk_ends_it(tell):
+    told = tell()
+    with open("/dev/full", "wb") as full:
+        result = subprocess.run([LBCTL, "--socket", told.daemon.path, "top", "-b", "-d", "0.1",
+                                 "-n", "100000"], stdout=full, stderr=subprocess.PIPE, text=True,
+                                stdin=subprocess.DEVNULL, timeout=30, check=False)
+    assert result.returncode == 1
+    assert "cannot write the output: No space left on device" in result.stderr
 
 
 def test_a_daemon_that_goes_away_ends_a_batch(tell):

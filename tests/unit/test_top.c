@@ -33,6 +33,13 @@
 #define SHOW(services) \
 	"{\"config\":{\"file\":\"lb.conf\",\"loaded\":\"now\"},\"services\":[" services "]}"
 
+#define CONTAINER(name, cgroup, out) \
+	"{\"name\":\"" name "\",\"cgroup\":\"" cgroup "\",\"group\":null,\"flows\":3," \
+	"\"new_flows\":1,\"packets_in\":0,\"packets_out\":0,\"bytes_in\":0,\"bytes_out\":" #out \
+	",\"failures\":0,\"retransmits\":0,\"rtt_us\":1200}"
+#define CONTAINERS(list, other) "{\"containers\":[" list "],\"other\":{\"flows\":" #other \
+	",\"bytes_out\":" #other "}}"
+
 static void take(struct top *top, const char *answer, uint64_t at_ns)
 {
 	struct json_object *reply = json_tokener_parse(answer);
@@ -157,6 +164,22 @@ static void an_interruption_makes_no_mean_of_the_time_between(void **state)
 	top_free(top);
 }
 
+static void an_answer_that_comes_late_was_made_when_it_says(void **state)
+{
+	static const char *const answers[] = {
+		"{\"monotonic_ns\":1000000000,\"containers\":[" CONTAINER("web", "/a", 0) "]}",
+		"{\"monotonic_ns\":2000000000,\"containers\":[" CONTAINER("web", "/a", 100) "]}",
+	};
+	struct top *top = top_new();
+
+	(void)state;
+	take_containers(top, answers[0], 1990000000);
+	take_containers(top, answers[1], 2000000000);
+	assert_string_equal(shown(top, TOP_CONTAINERS, "web", "BIT OUT/S"), "800");
+	assert_true(top_interval_s(top, TOP_CONTAINERS) == 1);
+	top_free(top);
+}
+
 static void totals_are_sums_over_services(void **state)
 {
 	struct top *top = top_new();
@@ -186,13 +209,6 @@ static void totals_are_sums_over_services(void **state)
 }
 
 /* ---- containers ------------------------------------------------------------------------------ */
-
-#define CONTAINER(name, cgroup, out) \
-	"{\"name\":\"" name "\",\"cgroup\":\"" cgroup "\",\"group\":null,\"flows\":3," \
-	"\"new_flows\":1,\"packets_in\":0,\"packets_out\":0,\"bytes_in\":0,\"bytes_out\":" #out \
-	",\"failures\":0,\"retransmits\":0,\"rtt_us\":1200}"
-#define CONTAINERS(list, other) "{\"containers\":[" list "],\"other\":{\"flows\":" #other \
-	",\"bytes_out\":" #other "}}"
 
 static void containers_of_one_name_are_two_by_their_cgroups(void **state)
 {
@@ -476,6 +492,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rates_are_differences),
 		cmocka_unit_test(an_interruption_makes_no_mean_of_the_time_between),
+		cmocka_unit_test(an_answer_that_comes_late_was_made_when_it_says),
 		cmocka_unit_test(totals_are_sums_over_services),
 		cmocka_unit_test(containers_of_one_name_are_two_by_their_cgroups),
 		cmocka_unit_test(what_found_no_place_is_a_row_once_there_is_some),
