@@ -71,14 +71,15 @@ class InfluxDB:
         return self.process.end()
 
     def ask(self, statement, db="", user=None):
-        """The rows of one statement's answer: lists of {column: value}, tags among them."""
+        """The rows of one statement's answer: {column: value}, with tags and measurement."""
         query = urllib.parse.urlencode({"q": statement, "db": db, "epoch": "ns"})
         command = ["curl", "-sS", "--noproxy", "*", "-XPOST"] + (["-u", user] if user else [])
         answer = json.loads(self.namespace.run(*command,
                                                f"http://127.0.0.1:{PORT}/query?{query}").stdout)
         result = answer["results"][0] if "results" in answer else answer
         assert "error" not in result, result
-        return [dict(zip(series["columns"], row), **series.get("tags", {}))
+        return [{"measurement": series.get("name"), **dict(zip(series["columns"], row)),
+                 **series.get("tags", {})}
                 for series in result.get("series", []) for row in series["values"]]
 
 

@@ -64,7 +64,8 @@ def test_points_are_read_back_as_they_were_written(database):
                       numbers={"share": 0.1, "large": 1e300}, time=[1700000005, 123456789])])
     points.wait(written=1, waiting=0, failed=0)
     assert database.ask('SELECT * FROM "read back"', "edgelb") == [
-        {"time": 1700000005123456789, "host": "edge-1", "path": r"a.slice/b\x2dc.scope",
+        {"measurement": "read back", "time": 1700000005123456789, "host": "edge-1",
+         "path": r"a.slice/b\x2dc.scope",
          "most": 2**63 - 1, "bytes": 12345678901234, "share": 0.1, "large": 1e300}]
 
 
