@@ -88,6 +88,8 @@ static void duration_cell(struct table *table, struct json_object *seconds)
 
 	if (!seconds || !(value >= 0 && value < 1e12))
 		table_cell(table, "%s", "");
+	else if (value < 0.001)
+		table_cell(table, "<1ms");
 	else if (value < 1)
 		table_cell(table, "%.0fms", value * 1000);
 	else
@@ -128,13 +130,15 @@ static struct row *rows_of(struct json_object *flows, size_t count)
 	return rows;
 }
 
-/* The other end by its name; a network's is no more than the address that stands before it. */
+/* The other end by its name, unless that is a network without one, or the service that stands
+ * behind it. */
 static void peer_cell(struct table *table, struct json_object *flow)
 {
 	const char *peer = field_text(flow, "peer");
 	struct prefix prefix;
+	bool said = !prefix_parse(peer, &prefix) || !strcmp(peer, field_text(flow, "service"));
 
-	name_cell(table, prefix_parse(peer, &prefix) ? peer : "");
+	name_cell(table, said ? "" : peer);
 }
 
 static void row_print(struct table *table, struct json_object *flow)

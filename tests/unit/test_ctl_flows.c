@@ -201,8 +201,9 @@ static const char flows[] =
 	"\"duration_s\":0.0312,\"rtt_us\":null,\"retransmits\":null},"
 	"{\"container\":\"web-b\",\"direction\":null,\"protocol\":\"tcp\","
 	"\"local\":\"10.1.0.3:22\",\"remote\":\"10.1.0.1:1\",\"service\":null,"
-	"\"state\":\"reset\",\"packets_in\":1,\"packets_out\":1,\"bytes_in\":2000000,\"bytes_out\":0,"
-	"\"duration_s\":3.9,\"rtt_us\":1234567,\"retransmits\":1204}],"
+	"\"state\":\"reset\",\"packets_in\":1,\"packets_out\":1,"
+	"\"bytes_in\":2000000,\"bytes_out\":0,\"duration_s\":3.9,"
+	"\"rtt_us\":1234567,\"retransmits\":1204}],"
 	"\"other\":{\"flows\":1,\"packets_in\":2000,\"packets_out\":3,\"bytes_in\":4,"
 	"\"bytes_out\":1500,\"no_memory\":2},\"forgotten\":12044}";
 
@@ -255,14 +256,18 @@ static void answers_that_no_daemon_gives_are_survived(void **state)
 	assert_view(flows_print,
 		    "{\"flows\":[null,7,[],{\"container\":[1],\"bytes_in\":-5,\"bytes_out\":1e300,"
 		    "\"duration_s\":NaN,\"rtt_us\":\"x\",\"state\":\"\\u001b[2J\",\"local\":{}},"
-		    "{\"duration_s\":1e308},{\"duration_s\":-1}]}",
-		    "CONTAINER  LOCAL  STATE  BYTES IN  BYTES OUT  PACKETS  RTT\n"
-		    "[ 1 ]      { }    ?[2J        0 B    18.4 EB        0  0us\n"
-		    "                              0 B        0 B        0\n"
-		    "                              0 B        0 B        0\n"
-		    "                              0 B        0 B        0\n"
-		    "                              0 B        0 B        0\n"
-		    "                              0 B        0 B        0\n");
+		    "{\"duration_s\":1e308},{\"duration_s\":-1},{\"duration_s\":0,"
+		    "\"peer\":\"web\",\"service\":\"web\"}]}",
+		    "CONTAINER  LOCAL  SERVICE  STATE  BYTES IN  BYTES OUT  PACKETS  DURATION  RTT"
+		    "\n"
+		    "[ 1 ]      { }             ?[2J        0 B    18.4 EB        0            0us"
+		    "\n"
+		    "                                       0 B        0 B        0\n"
+		    "                                       0 B        0 B        0\n"
+		    "                                       0 B        0 B        0\n"
+		    "                                       0 B        0 B        0\n"
+		    "                                       0 B        0 B        0\n"
+		    "                  web                  0 B        0 B        0      <1ms\n");
 }
 
 static void containers_are_shown_by_what_they_moved(void **state)
