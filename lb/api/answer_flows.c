@@ -46,7 +46,8 @@ static void answer_object(struct evhttp_request *request, struct json_object *ob
 		return;
 	}
 	if (!diag->count)
-		diag_add(diag, NULL, 0, "there is no \"flows\" in the config: none are seen");
+		diag_add(diag, NULL, 0, "no flows are seen: add \"flows: { };\" to lb.conf and "
+			 "reload");
 	answer_errors(request, diag);
 }
 

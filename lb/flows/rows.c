@@ -25,7 +25,7 @@ static const char *const outcome_names[FLOW_OUTCOMES] = {
 /* Of a connection that lives, as ss(8) has it; by the kernel's TCP_* (net/tcp_states.h). */
 static const char *const tcp_names[] = {
 	NULL, "established", "syn-sent", "syn-recv", "fin-wait-1", "fin-wait-2", "time-wait",
-	"closed", "close-wait", "last-ack", "listening", "closing", "syn-recv",
+	"unconn", "close-wait", "last-ack", "listening", "closing", "syn-recv",
 };
 
 const char *flow_outcome_name(enum flow_outcome outcome)
@@ -223,6 +223,17 @@ static struct json_object *number_or_null(bool has, uint64_t number)
 	return has ? json_object_new_uint64(number) : NULL;
 }
 
+/* The same in every answer, which `start` is not: it moves with the clock, and by what a conversion
+ * rounds. Not the socket's cookie, which a record loses when it is disowned. */
+static struct json_object *id_json(const struct flow *flow)
+{
+	char text[40];
+
+	snprintf(text, sizeof(text), "%llx-%llx", (unsigned long long)flow->start_ns,
+		 (unsigned long long)flow->cgroup);
+	return json_object_new_string(text);
+}
+
 struct json_object *row_json(const struct flow_row *row)
 {
 	struct json_object *object = json_object_new_object();
@@ -230,6 +241,7 @@ struct json_object *row_json(const struct flow_row *row)
 	bool tcp = flow->protocol == IPPROTO_TCP;
 	char text[END_TEXT_MAX], protocol[8];
 
+	ADD(object, "id", id_json(flow));
 	ADD(object, "container", text_or_null(row->container));
 	ADD(object, "cgroup", text_or_null(row->cgroup));
 	ADD(object, "group", text_or_null(row->group));

@@ -288,7 +288,7 @@ def test_a_question_that_is_not_understood_is_refused(watching, path, query, sen
 def test_without_flows_in_the_config_the_question_is_refused(lbd):
     lbd.start("version = 1;\n" + TUNING)
     for path in ("/v1/flows", "/v1/graph", "/v1/containers"):
-        with pytest.raises(Refused, match='there is no "flows" in the config'):
+        with pytest.raises(Refused, match='add "flows: { };" to lb.conf'):
             ask(lbd, path)
     assert lbd.show()["flows"] is None
 
