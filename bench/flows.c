@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What it costs to see flows: a packet, by the kernel's clock around each program beside an empty
- * one (as bench/policy_skb.h has it), and connect(), a datagram and whole connections with all of it
- * attached and with nothing, in turns. The containers are those of isolation's lab, without it. */
+ * one (as bench/policy_skb.h has it), and connect(), a datagram and whole connections with all of
+ * it attached and with nothing, in turns. The containers are those of isolation's lab, without
+ * it. */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -219,7 +220,9 @@ static int case_check(const struct flows_bench *bench, const struct seen_case *i
 		return 0;
 	if (packets != 2 * (uint64_t)count)
 		return -EPROTO;
-	return flows - flows_before == (its->talk == TALK_NEW ? 2 * (size_t)count : 0) ? 0 : -EPROTO;
+	if (flows - flows_before != (its->talk == TALK_NEW ? 2 * (size_t)count : 0))
+		return -EPROTO;
+	return 0;
 }
 
 static int case_measure(struct flows_bench *bench, size_t c, unsigned int count)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Sees flows, at cgroups (flows_abi.h says what is kept of them). It judges nobody: whatever happens
- * here, the packet passes.
+/* Sees flows, at cgroups (flows_abi.h says what is kept of them). It judges nobody: whatever
+ * happens here, the packet passes.
  *
  *	flow_egress, flow_ingress	each packet: sizes of TCP's messages, and all of datagrams
  *	flow_sock_ops			a TCP connection's begin, states and end

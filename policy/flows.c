@@ -116,7 +116,7 @@ static void asked_remove(const char *pin)
 	}
 }
 
-/* Whether the tables that are pinned are ours as they stand: of this layout, and as many records. */
+/* Whether the tables that are pinned are ours as they stand: this layout, as many records. */
 static bool tables_fit(const char *pins, size_t records)
 {
 	struct bpf_map_info info = { 0 };

@@ -7,8 +7,8 @@
  *	socket storage ──> number of the record ──┐
  *	flow_peers (datagrams, many remote ends) ─┴─> flow_records[number]
  *
- * A record goes FREE → TAKEN → LIVE → ENDED by the programs, and back to FREE by the daemon once it
- * has read the last figures. While none is free, what is new is counted in flow_other, exactly: the
+ * A record goes FREE → TAKEN → LIVE → ENDED by the programs, and back to FREE by the daemon once
+ * it has read the last figures. While none is free, what is new is counted in flow_other, exactly: the
  * memory is bounded, and a daemon that is stopped costs the flows their rows and never a packet.
  *
  * Of TCP the kernel's own figures are read: by sock_ops when a connection ends, and by an iterator
@@ -27,10 +27,11 @@
 #define FLOWS_DEFAULT		65536	/* records; a power of two */
 #define FLOWS_MIN		1024
 #define FLOWS_MAX		1048576
-#define FLOW_PROBES		32	/* records that are tried before a flow is "other"; the next one
-					 * goes on behind them */
-#define FLOW_SIZES		16	/* powers of two: [k] has sizes of 2^k to 2^(k+1) - 1 bytes, the
-					 * last one all that are larger; of payload, 0 is not counted */
+#define FLOW_PROBES		32	/* records that are tried before a flow is "other";
+					 * the next one goes on behind them */
+#define FLOW_SIZES		16	/* powers of two: [k] has sizes of 2^k to 2^(k+1) - 1
+					 * bytes, the last one all that are larger; of
+					 * payload, and 0 is not counted */
 #define FLOW_CGROUPS		16384
 
 enum flow_life {		/* of a record */
@@ -51,8 +52,8 @@ enum flow_outcome {
 	FLOW_RUNS,
 	FLOW_CLOSED,		/* both ends closed it */
 	FLOW_RESET,		/* the other end did */
-	FLOW_ABORTED,		/* this end did: closed with data unread, SO_LINGER of 0, SOCK_DESTROY,
-				 * or gave up connecting */
+	FLOW_ABORTED,		/* this end did: closed with data unread, SO_LINGER of 0,
+				 * SOCK_DESTROY, or gave up connecting */
 	FLOW_REFUSED,		/* a reset answered the SYN */
 	FLOW_TIMED_OUT,
 	FLOW_UNREACHABLE,	/* ICMP or no route */
@@ -70,7 +71,8 @@ struct flow {
 	__u8 direction;		/* enum flow_direction */
 	__u8 state;		/* TCP: TCP_* of the kernel (1: established), as last seen */
 	__u8 outcome;		/* enum flow_outcome */
-	/* TCP: segments and payload, without what was sent twice. Datagrams: datagrams and theirs. */
+	/* TCP: segments, and payload without what was sent twice, of the connection's whole life.
+	 * Datagrams: datagrams, and theirs: what is behind UDP's header, or behind IP's. */
 	__u64 packets_in, packets_out;
 	__u64 bytes_in, bytes_out;
 
@@ -81,7 +83,8 @@ struct flow {
 	__u64 cgroup;		/* id of the socket's; 0: not known */
 	__u64 netns;		/* cookie of its network namespace; 0: not known yet */
 	__u8 local[16];
-	__u8 vip[16];		/* which address a local client asked for; all zero: `remote` itself */
+	__u8 vip[16];		/* which address a local client asked for; all zero:
+				 * `remote` itself */
 	__u16 vip_port;
 	__u16 in_peers;		/* datagrams: flow_peers has it too */
 	__u16 pad[2];
@@ -105,10 +108,10 @@ struct flow_socket {
 #define FLOW_NONE	0xffffffffU	/* no record yet */
 #define FLOW_IS_OTHER	0xfffffffeU	/* there was none for it: counted in flow_other */
 
-/* flow_peers: hash, as many as there are records, of sockets for datagrams with several remote ends:
- * flow_peer_key() → __u32 number of the record. The record itself says whose it is; in the one case
- * of 2^64 that two flows have one key, the second is "other". The remote end is an address of two
- * words as it stands in memory. */
+/* flow_peers: hash, as many as there are records, of sockets for datagrams with several remote
+ * ends: flow_peer_key() → __u32 number of the record. The record itself says whose it is; in the one
+ * case of 2^64 that two flows have one key, the second is "other". The remote end is an address of
+ * two words as it stands in memory. */
 static inline __u64 flow_peer_key(__u64 cookie, const __u64 remote[2], __u16 port, __u8 protocol)
 {
 	__u64 key = (cookie ^ remote[0]) * 0x9e3779b97f4a7c15ULL;
@@ -126,13 +129,14 @@ struct flow_other {
 };
 
 /* flow_cgroups: hash, cgroup id → anything: whose flows were seen. The first flow of one is told
- * through the ring buffer flow_news, as its id (u64), so that its path is read while it is there. */
+ * through the ring buffer flow_news, as its id (u64), so that its path is read while it is
+ * there. */
 
 struct flow_settings {		/* one; mapped; written by the daemon */
 	__u32 version;		/* FLOWS_LAYOUT_VERSION; 0: the daemon is still making it */
 	__u32 mask;		/* records - 1 */
 	__u32 sample;		/* number of the current sample */
-	__u32 untold;		/* cgroups for which there was no room in flow_cgroups or flow_news */
+	__u32 untold;		/* cgroups for which flow_cgroups or flow_news had no room */
 };
 
 #endif

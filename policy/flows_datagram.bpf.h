@@ -171,8 +171,8 @@ static __always_inline void other_become(struct flow_socket *own)
 	__sync_val_compare_and_swap(&own->number, FLOW_NONE, FLOW_IS_OTHER);
 }
 
-/* The record that the storage knows stands in flow_peers too, from its second remote end on. The one
- * that is new may have the place of one that the storage knew long ago. */
+/* The record that the storage knows stands in flow_peers too, from its second remote end on. The
+ * one that is new may have the place of one that the storage knew long ago. */
 static __always_inline void last_to_peers(const struct flow_socket *own, __u32 new)
 {
 	__u32 number = read_once(&own->number);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The flows of TCP. Their figures are the kernel's own, read when a connection ends and whenever the
- * daemon samples; a packet pays for the size of its message alone. Several may read them into one
- * record at a time, so that figures only grow there, and the last ones are written as they are.
+/* The flows of TCP. Their figures are the kernel's own, read when a connection ends and whenever
+ * the daemon samples; a packet pays for the size of its message alone. Several may read them into
+ * one record at a time, so that figures only grow there, and the last ones are written as they are.
  *
  * What the kernel counts, and what is made of it:
  *
@@ -35,12 +35,13 @@ struct tcp_figures {
  * of that than there was. */
 static __always_inline void figures_read(struct tcp_figures *figures, struct tcp_sock *tcp)
 {
+	__u64 fin = 1UL << bpf_core_enum_value(enum sock_flags, SOCK_DONE);
 	struct sock *sk = &tcp->inet_conn.icsk_inet.sk;
 	__u64 received = tcp->bytes_received, sent = tcp->bytes_sent, again;
 
 	barrier();
 	again = tcp->bytes_retrans;
-	if (received && sk->__sk_common.skc_flags & 1UL << bpf_core_enum_value(enum sock_flags, SOCK_DONE))
+	if (received && sk->__sk_common.skc_flags & fin)
 		received--;
 	figures->bytes_in = received;
 	figures->bytes_out = sent > again ? sent - again : 0;
@@ -253,7 +254,8 @@ static __always_inline bool may_be_adopted(__u32 state)
 	       state == BPF_TCP_LAST_ACK;
 }
 
-/* Finds a record for it, now or with a later packet: the kernel's figures lose nothing meanwhile. */
+/* Finds a record for it, now or with a later packet: the kernel's figures lose nothing
+ * meanwhile. */
 static __noinline struct flow_socket *socket_adopt(struct __sk_buff *skb, struct bpf_sock *sk)
 {
 	struct flow_socket *own = bpf_sk_storage_get(&flow_sockets, sk, 0, 0);

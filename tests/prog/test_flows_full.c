@@ -263,8 +263,8 @@ static void remote_ends_beyond_the_records_add_up(void **state)
 	flow_world_harvest(&world, true, &books.found);
 }
 
-/* As many as fit are adopted, and the others once there is room: their figures are the kernel's. Who
- * ends before that is other. */
+/* As many as fit are adopted, and the others once there is room: their figures are the
+ * kernel's. Who ends before that is other. */
 static void connections_before_the_programs_and_beyond_the_records_add_up(void **state)
 {
 	static struct connection made[MANY];

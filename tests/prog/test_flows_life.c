@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The programs that see flows over TCP connections that begin otherwise than by connect() and
- * accept(), or before the programs, or go on while the daemon is gone; and what cgroups they tell. */
+ * accept(), or before the programs, or go on while the daemon is gone; and which cgroups they tell
+ * of. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
