@@ -93,12 +93,18 @@ static __noinline void cgroup_tell(__u64 cgroup)
  * live, and that a full table is gone through bit by bit. */
 __u32 flow_next = 0;
 
+#define NEIGHBOURS (FLOW_PROBES / 2)
+#define FAR 0x9e3779b1U /* multiples of it are spread evenly over any power of two */
+
+/* Neighbours first. Where they live all, as connections do that were made in one go, the search
+ * goes on from somewhere else. */
 static __noinline __u32 place_take(void)
 {
 	__u32 start = __sync_fetch_and_add(&flow_next, 1);
 
 	for (int i = 0; i < FLOW_PROBES; i++) {
-		__u32 number = (start + i) & flow_mask;
+		__u32 at = start + (i < NEIGHBOURS ? i : (i - NEIGHBOURS + 1) * FAR);
+		__u32 number = at & flow_mask;
 		struct flow_record *record = record_at(number);
 
 		if (!record)
@@ -107,11 +113,11 @@ static __noinline __u32 place_take(void)
 		    __sync_val_compare_and_swap(&record->flow.life, FLOW_FREE, FLOW_TAKEN) ==
 			    FLOW_FREE) {
 			if (i)
-				write_once(&flow_next, start + i + 1);
+				write_once(&flow_next, at + 1);
 			return number;
 		}
 	}
-	write_once(&flow_next, start + FLOW_PROBES);
+	write_once(&flow_next, start + NEIGHBOURS);
 	return FLOW_NONE;
 }
 
