@@ -11,6 +11,7 @@ import subprocess
 import pytest
 
 import cgroups
+import influx
 from balancer import TUNING, backend, config, service
 from isolated import rule
 from lab import Lab, wait_for
@@ -563,3 +564,34 @@ def test_failed_flows_are_events(network, watching):
         ("refused", f"{THERE[0]}:11"), ("refused", f"{THERE[0]}:12")]
     assert all(row["object"] == f"flow {network.here.cgroup.name} → {row['remote']}"
                for row in rows), json.dumps(rows)
+
+
+# ---- InfluxDB ------------------------------------------------------------------------------------
+
+def test_what_flows_add_up_to_is_written_to_influxdb(network, lbd):
+    if influx.missing():
+        pytest.skip(influx.missing())
+    here, there = network.here, network.there
+    target = influx.InfluxDB(network.edge).start()
+    try:
+        target.ask("CREATE DATABASE edgelb")
+        url = f"http://127.0.0.1:{influx.PORT}/write?db=edgelb"
+        lbd.start(alone(network, extra=f'influxdb = "{url}"; '))
+        joined(here, there, THERE[0])
+        here("send", size=4321)
+        there("receive", size=4321)
+
+        def last(measurement, field, **tags):
+            where = " AND ".join(f"\"{key}\" = '{value}'" for key, value in tags.items())
+            rows = target.ask(f'SELECT last("{field}") FROM {measurement} WHERE {where}',
+                              db="edgelb")
+            return rows and rows[0]["last"]
+        wait_for(lambda: last("edgelb_container", "bytes_out", container=here.cgroup.name) == 4321,
+                 "the container's bytes")
+        assert last("edgelb_container", "live_flows", container=there.cgroup.name) == 1
+        assert last("edgelb_edge", "bytes", **{"from": here.cgroup.name, "to": there.cgroup.name,
+                                               "port": PORT, "protocol": "tcp"}) == 4321
+        assert lbd.show()["flows"]["influxdb"]["dropped"] == 0
+        closed(here, there)
+    finally:
+        target.stop()
