@@ -277,11 +277,12 @@ struct json_object *flows_containers_json(struct flows *flows)
 	if (cgroup_fs_root(root))
 		root[0] = '\0';
 	flows_sample(flows);
+	object = json_object_new_object();
+	ADD(object, "monotonic_ns", number_json(flows_now_ns())); /* as show has it, for rates */
 	containers = accounts_containers(flows->accounts, &count);
 	list = json_object_new_array();
 	for (size_t i = 0; i < count; i++)
 		json_object_array_add(list, container_json(flows, root, containers[i]));
-	object = json_object_new_object();
 	ADD(object, "containers", list);
 	ADD(object, "interval_ms", number_json(flows->config->interval_ms));
 	ADD(object, "other", other_json(flows));

@@ -12,6 +12,7 @@ import time
 import pytest
 
 from balancer import LBCTL, backend, config, service
+from cgroups import Cgroup
 from lab import wait_for
 from stand_in import StandIn
 from terminal import Terminal
@@ -167,6 +168,28 @@ def test_without_flows_the_view_of_containers_says_what_to_add(running, terminal
     result = running.ctl("top", "containers", "--batch", "-d", "0.1", check=False)
     assert result.returncode == 1 and result.stderr
     assert running.json("top", "-d", "0.1")["containers"] is None
+
+
+def test_flows_of_cgroups_are_rows_of_containers(network, lbd, terminal):
+    parent = Cgroup(network.lab, "top")
+    asking = parent.child("asking")
+    web = service("web", VIPS, [backend(f"c{i}", *network.addresses(i)) for i in (1, 2)])
+    lbd.start(config(web, extra=f'flows: {{ cgroups = [ "{parent.name}" ]; }};\n'))
+    client = network.client.start("sh", "-c", f"while curl -s -o /dev/null http://{VIP4}/; do :; "
+                                  "done", cgroup=asking)
+    top(terminal, lbd.socket, "containers", "-d", "0.5")
+    terminal.keys("/")
+    terminal.text("/asking")
+    terminal.keys("Enter")
+    screen = terminal.wait(lambda screen: "1 of " in screen and re.search(
+        rf"^\S*{asking.name} +\d+ +[1-9]\S* +[1-9]\S* +[1-9]\S* +[1-9]\S* +[1-9]\S* +0 ", screen,
+        re.M))
+    assert "by BIT OUT/S" in screen
+    client.end()
+    terminal.wait(lambda screen: re.search(
+        rf"^\S*{asking.name} +0 +0 +0 +0 +0 +0 +0 ", screen, re.M))
+    lbd.reload(config(web))
+    terminal.wait("flows: { };  in lb.conf")
 
 
 # ---- over one that tells what the test wants -----------------------------------------------------
