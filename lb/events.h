@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What happened, for `lbctl events`: the last EVENTS_REMEMBERED of it, numbered without a gap since the
- * daemon began. A change of state is told once, by change_tell(): one log line and one event. */
+/* What happened, for `lbctl events`: the last EVENTS_REMEMBERED of it, numbered without a gap since
+ * the daemon began. A change of state is told once, by change_tell(): a log line and an event. */
 #ifndef LB_EVENTS_H
 #define LB_EVENTS_H
 
@@ -38,7 +38,7 @@ void events_listen(struct events *events, void (*added)(void *data), void *data)
 /* {"started","events":[{"seq","time","kind","object","from","to","cause","text",...}],"next":N,
  * "lost":N}: those from number `from` on, `room` at most; `next` is where to go on, `lost` how many
  * were forgotten before they could be told. `started`: when this numbering began; another one is
- * another daemon's. The caller puts it. */
+ * another daemon's. For writing only: its events have no members to look at. The caller puts it. */
 struct json_object *events_json(const struct events *events, uint64_t from, size_t room);
 uint64_t events_next(const struct events *events); /* the number that the next one will have */
 

@@ -36,8 +36,8 @@ struct flow_record *flow_kernel_records(struct flow_kernel *kernel, size_t *ret_
 
 /* Reads the kernel's figures of every socket that has a record into it, and settles. Returns how
  * many sockets there were, or -errno: -EOPNOTSUPP, this kernel has no iterator over sockets; then
- * nothing is known of live TCP. The number of the sample is `sampled` of each record that was met: a
- * LIVE one of TCP that was not met by two samples has lost its socket. */
+ * nothing is known of live TCP. The number of the sample is `sampled` of each record that was met:
+ * a LIVE one of TCP that was not met by two samples has lost its socket. */
 long flow_kernel_sample(struct flow_kernel *kernel, uint32_t *ret_sample);
 
 /* Waits until no program still has what was disowned or freed before (some 20 ms, if there is any);

@@ -64,8 +64,8 @@ int query_number(const struct evkeyvalq *query, const char *key, uint64_t max, u
 	errno = 0;
 	value = strtoull(text, &end, 10);
 	if (*text < '0' || *text > '9' || *end || errno || value > max) {
-		diag_add(diag, NULL, 0, "\"%s\" is a number up to %" PRIu64 ", not \"%s\"", key, max,
-			 text);
+		diag_add(diag, NULL, 0, "\"%s\" is a number up to %" PRIu64 ", not \"%s\"", key,
+			 max, text);
 		return -EINVAL;
 	}
 	*number = value;

@@ -11,7 +11,8 @@
 #include "config/diag.h"
 
 void answer_text(struct evhttp_request *request, int status, const char *type, const char *text);
-void answer_json(struct evhttp_request *request, int status, struct json_object *object); /* puts it */
+void answer_json(struct evhttp_request *request, int status,
+		 struct json_object *object); /* puts it */
 void answer_sentence(struct evhttp_request *request, const char *text); /* {"text"} */
 
 /* Status 422, with what was found. */

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <event2/bufferevent.h>
 #include <stdlib.h>
-#include <sys/queue.h>
 
 #include "lb/api/answer.h"
 #include "lb/api/api.h"
@@ -20,8 +19,8 @@
 #define LAST_ROUNDS 8	  /* of the loop: a socket's buffer takes 16 kB in each */
 
 struct waiting {
-	TAILQ_ENTRY(waiting) in_list;
 	struct events_waits *waits;
+	size_t place;		/* in their list */
 	struct evhttp_request *request;
 	struct event *event;	/* something came from it, or its time is over */
 	uint64_t from;
@@ -30,7 +29,7 @@ struct waiting {
 struct events_waits {
 	struct manager *manager;
 	struct event *news_timer;
-	TAILQ_HEAD(, waiting) list;
+	struct waiting *list[WAITING_MAX];
 	size_t count;
 	bool ended;		/* nobody waits any more */
 };
@@ -40,12 +39,14 @@ static void answer(const struct events_waits *waits, struct evhttp_request *requ
 	answer_json(request, 200, events_json(waits->manager->events, from, ROOM));
 }
 
+/* The last one of the list takes its place. */
 static void waiting_end(struct waiting *waiting)
 {
 	struct events_waits *waits = waiting->waits;
+	struct waiting *mover = waits->list[--waits->count];
 
-	TAILQ_REMOVE(&waits->list, waiting, in_list);
-	waits->count--;
+	waits->list[waiting->place] = mover;
+	mover->place = waiting->place;
 	event_free(waiting->event);
 	answer(waits, waiting->request, waiting->from);
 	free(waiting);
@@ -57,21 +58,20 @@ static void on_waiting(evutil_socket_t fd, short what, void *data)
 	waiting_end(data);
 }
 
-/* Whoever came after the news knows of it already. */
+/* Whoever asked for event `next` knows of all that came before it. */
+static void waiting_end_before(struct events_waits *waits, uint64_t next)
+{
+	for (size_t i = waits->count; i-- > 0;)
+		if (waits->list[i]->from < next)
+			waiting_end(waits->list[i]);
+}
+
 static void on_news(evutil_socket_t fd, short what, void *data)
 {
 	struct events_waits *waits = data;
-	uint64_t next = events_next(waits->manager->events);
-	struct waiting *waiting = TAILQ_FIRST(&waits->list);
 
 	(void)fd, (void)what;
-	while (waiting) {
-		struct waiting *other = TAILQ_NEXT(waiting, in_list);
-
-		if (waiting->from < next)
-			waiting_end(waiting);
-		waiting = other;
-	}
+	waiting_end_before(waits, events_next(waits->manager->events));
 }
 
 static void on_added(void *data)
@@ -103,8 +103,8 @@ static int waiting_begin(struct events_waits *waits, struct evhttp_request *requ
 		free(waiting);
 		return -ENOMEM;
 	}
-	TAILQ_INSERT_TAIL(&waits->list, waiting, in_list);
-	waits->count++;
+	waiting->place = waits->count;
+	waits->list[waits->count++] = waiting;
 	return 0;
 }
 
@@ -143,7 +143,6 @@ int events_waits_open(struct manager *manager, struct events_waits **ret_waits)
 	if (!waits)
 		return -ENOMEM;
 	waits->manager = manager;
-	TAILQ_INIT(&waits->list);
 	waits->news_timer = evtimer_new(manager->loop, on_news, waits);
 	if (!waits->news_timer) {
 		free(waits);
@@ -163,8 +162,7 @@ void events_waits_close(struct events_waits *waits)
 	waited = waits->count > 0;
 	waits->ended = true;
 	events_listen(waits->manager->events, NULL, NULL);
-	while (!TAILQ_EMPTY(&waits->list))
-		waiting_end(TAILQ_FIRST(&waits->list));
+	waiting_end_before(waits, UINT64_MAX);
 	for (int i = 0; waited && i < LAST_ROUNDS; i++)
 		event_base_loop(waits->manager->loop, EVLOOP_NONBLOCK);
 	event_free(waits->news_timer);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The ring of events: numbers without a gap, what was forgotten is counted, and the sentence of a
  * change is the line of the log. */
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -46,13 +47,24 @@ static uint64_t count_of(struct json_object *object, const char *key)
 	return json_object_get_uint64(field(object, key));
 }
 
+/* As whoever asks gets it. */
+static struct json_object *answer_of(const struct events *from_these, uint64_t from, size_t room)
+{
+	struct json_object *made = events_json(from_these, from, room);
+	struct json_object *read = json_tokener_parse(
+		json_object_to_json_string_ext(made, JSON_C_TO_STRING_PLAIN));
+
+	assert_non_null(read);
+	json_object_put(made);
+	return read;
+}
+
 static void add_many(size_t count)
 {
 	char object[32];
 
 	for (size_t i = 0; i < count; i++) {
-		snprintf(object, sizeof(object), "backend web/%llu",
-			 (unsigned long long)events_next(events));
+		snprintf(object, sizeof(object), "backend web/%" PRIu64, events_next(events));
 		events_add(events, &(struct change){ .kind = EVENT_HEALTH, .object = object,
 						     .from = "up", .to = "down" });
 	}
@@ -93,7 +105,7 @@ static void stderr_read(char *text, size_t size, int level, const struct change 
 	fflush(stderr);
 	dup2(before, STDERR_FILENO);
 	close(before);
-	rewind(file);
+	assert_int_equal(fseek(file, 0, SEEK_SET), 0);
 	text[fread(text, 1, size - 1, file)] = '\0';
 	fclose(file);
 }
@@ -108,7 +120,7 @@ static void the_line_of_the_log_is_the_text_of_the_event(void **state)
 		stderr_read(line, sizeof(line), LOG_NOTICE, &sentences[i].change);
 		snprintf(wanted, sizeof(wanted), "lbd: %s\n", sentences[i].text);
 		assert_string_equal(line, wanted);
-		all = events_json(events, i, 10);
+		all = answer_of(events, i, 10);
 		event = json_object_array_get_idx(field(all, "events"), 0);
 		assert_string_equal(text_of(event, "text"), sentences[i].text);
 		json_object_put(all);
@@ -142,7 +154,7 @@ static void an_event_has_all_its_members_and_those_that_come_with_it(void **stat
 	json_object_object_add(more, "list", list);
 	events_add(events, &(struct change){ .kind = EVENT_DENIAL, .object = "web-a",
 					     .to = "refused", .more = more });
-	all = events_json(events, 0, 10);
+	all = answer_of(events, 0, 10);
 	event = json_object_array_get_idx(field(all, "events"), 0);
 	assert_int_equal(count_of(event, "seq"), 0);
 	assert_string_equal(text_of(event, "kind"), "denial");
@@ -205,7 +217,7 @@ static void numbers_have_no_gap_and_what_was_forgotten_is_counted(void **state)
 		events_free(events);
 		events = events_new();
 		add_many(window->added);
-		all = events_json(events, window->from, window->room);
+		all = answer_of(events, window->from, window->room);
 		list = field(all, "events");
 		assert_int_equal(json_object_array_length(list), window->count);
 		for (size_t i = 0; i < window->count; i++) {
@@ -213,8 +225,7 @@ static void numbers_have_no_gap_and_what_was_forgotten_is_counted(void **state)
 			char object[32];
 
 			assert_int_equal(count_of(event, "seq"), window->first + i);
-			snprintf(object, sizeof(object), "backend web/%llu",
-				 (unsigned long long)(window->first + i));
+			snprintf(object, sizeof(object), "backend web/%" PRIu64, window->first + i);
 			assert_string_equal(text_of(event, "object"), object);
 		}
 		assert_int_equal(count_of(all, "next"), window->next);
@@ -226,7 +237,7 @@ static void numbers_have_no_gap_and_what_was_forgotten_is_counted(void **state)
 static void another_numbering_has_another_beginning(void **state)
 {
 	struct events *other = events_new();
-	struct json_object *one = events_json(events, 0, 1), *two = events_json(other, 0, 1);
+	struct json_object *one = answer_of(events, 0, 1), *two = answer_of(other, 0, 1);
 
 	(void)state;
 	assert_string_not_equal(text_of(one, "started"), text_of(two, "started"));
