@@ -66,6 +66,7 @@ PROG	 := $(patsubst tests/prog/%.c,$(BUILD)/tests/%,$(wildcard tests/prog/test_*
 PROG_O	 := $(call object,$(filter-out tests/prog/test_%.c,$(wildcard tests/prog/*.c)))
 PATTERN	 := $(call object,$(wildcard tests/net/pattern/*.c))
 REACH	 := $(call object,$(wildcard tests/net/reach/*.c))
+TALK	 := $(call object,$(wildcard tests/net/talk/*.c))
 MODEL	 := $(patsubst tests/model/%.c,$(BUILD)/tests/%,$(wildcard tests/model/test_*.c))
 MODEL_O	 := $(call object,$(filter-out tests/model/test_%.c,$(wildcard tests/model/*.c)))
 FUZZ	 := $(BUILD)/tests/test_fuzz
@@ -94,6 +95,9 @@ $(BUILD)/pattern: $(PATTERN)
 $(BUILD)/reach: $(REACH)
 	$(call say,LINK)$(CC) -static -o $@ $^
 
+$(BUILD)/talk: $(TALK)
+	$(call say,LINK)$(CC) -static -o $@ $^ -lpthread
+
 $(BUILD)/newcomer: $(call object,tests/net/newcomer.c)
 	$(call say,LINK)$(CC) -static -o $@ $^
 
@@ -118,7 +122,7 @@ other:
 		$(OTHER)/lbd
 
 tests: all other $(UNIT) $(PROG) $(MODEL) $(FUZZ) $(BUILD)/pattern $(BUILD)/reach \
-	$(BUILD)/newcomer $(BUILD)/points $(BUILD)/lb-bench
+	$(BUILD)/newcomer $(BUILD)/talk $(BUILD)/points $(BUILD)/lb-bench
 
 test: packages ## everything: units, programs, networks, the 6.1 kernel; as root
 	@$(MAKE) --no-print-directory -j2 tests

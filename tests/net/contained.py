@@ -10,6 +10,7 @@ from balancer import TUNING
 from lab import wait_for
 from newcomer import NEWCOMER
 from reach import PORT, REACH
+from talk import TALK
 from topology import FrontClient
 
 FORBIDDEN, ALLOWED = "192.0.2.66", "192.0.2.10"  # both are the client's
@@ -45,7 +46,7 @@ class Containers(FrontClient):
         self.client.ip(f"addr add {FORBIDDEN}/24 dev eth0")
         self.runtime = make(self.edge)
         assert self.runtime.wait_ready(), self.runtime.process.output()
-        self.runtime.image_make(REACH, NEWCOMER)
+        self.runtime.image_make(REACH, NEWCOMER, TALK)
 
     def server(self, name, *options):
         """A container that answers at reach's port."""
