@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from balancer import ROOT
 
 FOLDER = ROOT / "config" / "grafana"
-NAMES = ("balancer",)
+NAMES = ("balancer", "containers")
 VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 
 

@@ -31,7 +31,8 @@ def conf(network):
             'interfaces = ( { name = "front0"; } );\n'
             'defaults: { check: { type = "none"; }; };\n'
             f'services = (\n  {services}\n);\n'
-            f'flows: {{ interval = "1s"; idle = "5s"; cgroups = [ "{network.runtime.cgroup}" ]; }};\n')
+            'flows: { interval = "1s"; idle = "5s"; '
+            f'cgroups = [ "{network.runtime.cgroup}" ]; }};\n')
 
 
 class Talking(Containers):
@@ -57,7 +58,7 @@ class Talking(Containers):
 
     def wait_said(self, name, word, seconds=60):
         def said():
-            running = self.runtime.inspect(name)["State"]["Running"]  # asked before its last line is read
+            running = self.runtime.inspect(name)["State"]["Running"]  # asked before its last line
             logs = self.runtime.run("logs", name)
             found = f"\n{word}\n" in "\n" + logs.stdout.decode()
             assert found or running, f"{name} has ended: {logs.stderr.decode()}"
