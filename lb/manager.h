@@ -134,7 +134,7 @@ int manager_reconcile(struct manager *manager, struct diag *diag);
 int manager_reconcile_service(struct manager *manager, const struct config_service *service,
 			      struct diag *diag);
 
-/* ---- lb/changes.c: what has changed, for the log and as events -------------------------------- */
+/* ---- lb/changes.c: what has changed, for the log and as events ------------------------------- */
 
 void plan_tell(struct manager *manager, const struct plan *plan);
 void changes_tell(struct manager *manager, const struct state *before, const struct state *now);

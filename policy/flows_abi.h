@@ -9,7 +9,7 @@
  *
  * A record goes FREE → TAKEN → LIVE → ENDED by the programs, and back to FREE by the daemon once
  * it has read the last figures. While none is free, what is new is counted in flow_other, exactly:
- * the memory is bounded, and a daemon that is stopped costs the flows their rows and never a packet.
+ * the memory is bounded, and a daemon that stands still costs flows their rows and never a packet.
  *
  * Of TCP the kernel's own figures are read: by sock_ops when a connection ends, and by an iterator
  * over the sockets' storage whenever the daemon wants to know (a sample). So packets of TCP pay for
@@ -110,8 +110,8 @@ struct flow_socket {
 
 /* flow_peers: hash, as many as there are records, of sockets for datagrams with several remote
  * ends: flow_peer_key() → __u32 number of the record. The record itself says whose it is; in the
- * one case of 2^64 that two flows have one key, the second is "other". The remote end is an address of
- * two words as it stands in memory. */
+ * one case of 2^64 that two flows have one key, the second is "other". The remote end is an address
+ * of two words as it stands in memory. */
 static inline __u64 flow_peer_key(__u64 cookie, const __u64 remote[2], __u16 port, __u8 protocol)
 {
 	__u64 key = (cookie ^ remote[0]) * 0x9e3779b97f4a7c15ULL;

@@ -8,7 +8,7 @@ import pathlib
 import shlex
 import subprocess
 
-from lab import PREFIX, wait_for
+from lab import PREFIX, Process, wait_for
 
 _numbers = itertools.count(1)
 
@@ -27,10 +27,19 @@ class Terminal:
             'set -g default-terminal "tmux-256color"\nset -g status off\n'
             "set -g remain-on-exit on\nset -g escape-time 0\n")
         (self.home / "bashrc").write_text("PS1='$ '\n")
-        self.tmux("-f", self.home / "tmux.conf", "new-session", "-d", "-s", "test",
-                  "-x", columns, "-y", rows,
-                  f"exec bash --noprofile --rcfile {self.home / 'bashrc'}")
-        self.wait("$")
+        # In the foreground: whatever becomes of the tests, it ends with them.
+        self.server = Process(["env", "-i", *(f"{key}={value}" for key, value in
+                                              self.environment.items()),
+                               "tmux", "-u", "-D", "-L", self.name, "-f",
+                               self.home / "tmux.conf"], self.home / "tmux.log")
+        try:
+            wait_for(lambda: self.tmux("new-session", "-d", "-P", "-s", "test", "-x", columns,
+                                       "-y", rows, f"exec bash --noprofile --rcfile "
+                                       f"{self.home / 'bashrc'}", check=False), "a session")
+            self.wait("$")
+        except BaseException:
+            self.close()
+            raise
 
     def tmux(self, *args, check=True):
         return subprocess.run(["tmux", "-u", "-L", self.name, *map(str, args)], text=True,
@@ -39,6 +48,7 @@ class Terminal:
 
     def close(self):
         self.tmux("kill-server", check=False)
+        self.server.end()
 
     def keys(self, *keys):
         """Names as tmux has them: Enter, Escape, PPage, C-c; another word is what it spells."""
