@@ -6,7 +6,9 @@ import itertools
 import os
 import pathlib
 import shlex
+import shutil
 import subprocess
+import tempfile
 
 from lab import PREFIX, Process, wait_for
 
@@ -20,8 +22,9 @@ class Terminal:
         self.name = f"{PREFIX}tmux-{next(_numbers)}"
         self.home = pathlib.Path(tmp)
         # Not the user's: no configuration, and a folder of its own for the socket.
+        self.sockets = tempfile.mkdtemp(prefix="elb-tmux-")  # a socket's path is short
         self.environment = {"PATH": os.environ["PATH"], "HOME": str(self.home),
-                            "TMUX_TMPDIR": str(self.home), "LC_ALL": "C.UTF-8", "TZ": "UTC",
+                            "TMUX_TMPDIR": self.sockets, "LC_ALL": "C.UTF-8", "TZ": "UTC",
                             **environment}
         (self.home / "tmux.conf").write_text(
             'set -g default-terminal "tmux-256color"\nset -g status off\n'
@@ -49,6 +52,7 @@ class Terminal:
     def close(self):
         self.tmux("kill-server", check=False)
         self.server.end()
+        shutil.rmtree(self.sockets)
 
     def keys(self, *keys):
         """Names as tmux has them: Enter, Escape, PPage, C-c; another word is what it spells."""

@@ -73,7 +73,10 @@ class Initramfs:
         shutil.copy(source, at)
 
     def add_program(self, source, target=None):
+        """Without what only a debugger reads: the guest holds all of it in memory."""
         self.add(source, target)
+        subprocess.run(["strip", "--strip-debug", self.folder / str(target or source).lstrip("/")],
+                       check=True)
         for library in libraries_of(source):
             self.add(library)
 
@@ -85,9 +88,14 @@ class Initramfs:
                            input=names.encode(), stdout=out, check=True)
 
 
+# Whole minutes of an emulated machine, for what does not hang on the kernel's version.
+NOT_THERE = ("test_flows_full", "test_flows_life")
+
+
 def program_tests():
     """Names of the tests in tests/prog that the guest runs."""
-    return sorted(path.stem for path in (ROOT / "tests" / "prog").glob("test_*.c"))
+    return sorted(path.stem for path in (ROOT / "tests" / "prog").glob("test_*.c")
+                  if path.stem not in NOT_THERE)
 
 
 def sources():
