@@ -50,36 +50,54 @@ static __always_inline long segment_read(struct __sk_buff *skb, __u8 *tcp_flags)
 	return (long)skb->len - at - 4 * (bytes[12] >> 4);
 }
 
-static __always_inline void segment_pass(struct __sk_buff *skb, struct bpf_sock *sk, bool in)
+static __always_inline void segment_pass(struct __sk_buff *skb, struct bpf_sock *sk,
+					 struct flow_socket *own, struct flow_record *record,
+					 bool in)
 {
-	struct flow_socket *own = bpf_sk_storage_get(&flow_sockets, sk, 0, 0);
-	struct flow_record *record;
 	__u8 tcp_flags = 0;
-	long bytes;
+	long bytes = segment_read(skb, &tcp_flags);
 
-	if ((!own || own->number == FLOW_NONE) && may_be_adopted(FIELD(sk, state)))
-		own = socket_adopt(skb, sk);
-	record = own ? record_of(own) : NULL;
-	if (!record && !(own && own->flags))
-		return;
-	bytes = segment_read(skb, &tcp_flags);
 	if (record && bytes > 0)
 		size_count(record, in, bytes, 1);
 	if (own->flags && (own->flags & FLOW_SOCKET_ENDS || tcp_flags & (TCP_FIN | TCP_RST)))
 		adopted_follow(sk, own, in, tcp_flags);
 }
 
-static __always_inline int packet_pass(struct __sk_buff *skb, bool in)
+/* Of a socket that is new, is adopted, has another remote end, or has no record. */
+static __noinline int packet_pass_unusual(struct __sk_buff *skb, bool in)
 {
 	struct bpf_sock *sk = skb->sk;
+	struct flow_socket *own;
+	struct flow_record *record;
 
 	sk = sk ? bpf_sk_fullsock(sk) : NULL;
 	if (!sk)
 		return 1;
-	if (sk->protocol == IPPROTO_TCP && sk->type == SOCK_STREAM)
-		segment_pass(skb, sk, in);
-	else
+	if (sk->protocol != IPPROTO_TCP || sk->type != SOCK_STREAM) {
 		datagrams_pass(skb, sk, in);
+		return 1;
+	}
+	own = bpf_sk_storage_get(&flow_sockets, sk, 0, 0);
+	if ((!own || own->number == FLOW_NONE) && may_be_adopted(FIELD(sk, state)))
+		own = socket_adopt(skb, sk);
+	record = own ? record_of(own) : NULL;
+	if (record || (own && own->flags))
+		segment_pass(skb, sk, own, record, in);
+	return 1;
+}
+
+/* What a socket's storage knows is its flow mostly. A socket that is not a full one has none. */
+static __always_inline int packet_pass(struct __sk_buff *skb, bool in)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct flow_socket *own = sk ? bpf_sk_storage_get(&flow_sockets, sk, 0, 0) : NULL;
+	struct flow_record *record = own ? record_of(own) : NULL;
+
+	if (record && record->flow.protocol == IPPROTO_TCP)
+		segment_pass(skb, sk, own, record, in);
+	else if (!record || record->flow.protocol != IPPROTO_UDP ||
+		 !datagrams_pass_usual(skb, record, in))
+		return packet_pass_unusual(skb, in);
 	return 1;
 }
 

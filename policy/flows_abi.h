@@ -22,7 +22,7 @@
 
 #include <linux/types.h>
 
-#define FLOWS_LAYOUT_VERSION	1
+#define FLOWS_LAYOUT_VERSION	2
 
 #define FLOWS_DEFAULT		65536	/* records; a power of two */
 #define FLOWS_MIN		1024
@@ -66,11 +66,10 @@ struct flow {
 	/* One line of the cache: what a packet needs to find its flow, and what it counts. */
 	__u64 cookie;		/* of the socket; 0: the daemon has disowned the record */
 	__u8 remote[16];
-	__u16 remote_port, local_port; /* ICMP and others without ports: 0 */
+	__u16 remote_port;	/* ICMP and others without ports: 0, as local_port */
 	__u8 protocol;		/* IPPROTO_*, ICMPv6 as ICMP */
-	__u8 direction;		/* enum flow_direction */
 	__u8 state;		/* TCP: TCP_* of the kernel (1: established), as last seen */
-	__u8 outcome;		/* enum flow_outcome */
+	__u32 seen_tick;	/* datagrams: the kernel's jiffies when seen_ns was written */
 	/* TCP: segments, and payload without what was sent twice, of the connection's whole life.
 	 * Datagrams: datagrams, and theirs: what is behind UDP's header, or behind IP's. */
 	__u64 packets_in, packets_out;
@@ -83,14 +82,17 @@ struct flow {
 	__u64 cgroup;		/* id of the socket's; 0: not known */
 	__u64 netns;		/* cookie of its network namespace; 0: not known yet */
 	__u8 local[16];
+
 	__u8 vip[16];		/* which address a local client asked for; all zero:
 				 * `remote` itself */
 	__u16 vip_port;
+	__u16 local_port;
 	__u16 in_peers;		/* datagrams: flow_peers has it too */
-	__u16 pad[2];
+	__u8 direction;		/* enum flow_direction */
+	__u8 outcome;		/* enum flow_outcome */
 	__u32 rtt_us, min_rtt_us; /* TCP: smoothed, and the least of the kernel's window; 0: none */
 	__u32 retransmits;	/* TCP: segments */
-	__u32 pad2[7];
+	__u32 pad[7];
 };
 
 struct flow_record {

@@ -112,6 +112,12 @@ static __always_inline bool ports_read(struct __sk_buff *skb, __u32 at, __be16 p
 	return !bpf_skb_load_bytes(skb, at, ports, 2 * sizeof(*ports));
 }
 
+/* In one skb, when all of them but the last have this size; 0: it is one. */
+static __always_inline __u32 datagrams_in(__u32 bytes, __u32 size)
+{
+	return size && bytes > size ? (bytes + size - 1) / size : 1;
+}
+
 /* Raw sockets can write TCP too: that is no flow of theirs. */
 static __always_inline bool datagrams_read(struct __sk_buff *skb, struct datagrams *datagrams,
 					   bool in)
@@ -133,10 +139,8 @@ static __always_inline bool datagrams_read(struct __sk_buff *skb, struct datagra
 	datagrams->local_port = bpf_ntohs(in ? ports[1] : ports[0]);
 	datagrams->remote_port = bpf_ntohs(in ? ports[0] : ports[1]);
 	datagrams->bytes = skb->len - at - header;
-	datagrams->count = 1;
 	datagrams->size = skb->gso_size;
-	if (datagrams->size && datagrams->bytes > datagrams->size)
-		datagrams->count = (datagrams->bytes + datagrams->size - 1) / datagrams->size;
+	datagrams->count = datagrams_in(datagrams->bytes, datagrams->size);
 	return true;
 }
 
@@ -278,23 +282,32 @@ static __noinline struct flow_record *record_find(struct __sk_buff *skb, struct 
 
 /* ---- counting -------------------------------------------------------------------------------- */
 
-static __always_inline void datagrams_count(struct flow_record *record,
-					    const struct datagrams *datagrams, bool in)
+/* The kernel's coarse clock goes on with its ticks, and to look at those costs no call. */
+static __always_inline void seen_now(struct flow *flow)
+{
+	__u32 tick = bpf_jiffies64();
+
+	if (read_once(&flow->seen_tick) == tick)
+		return;
+	write_once(&flow->seen_tick, tick);
+	write_once(&flow->seen_ns, bpf_ktime_get_coarse_ns());
+}
+
+/* `size`: of each but the last, where there are several. */
+static __always_inline void datagrams_count(struct flow_record *record, __u32 bytes, __u32 count,
+					    __u32 size, bool in)
 {
 	struct flow *flow = &record->flow;
-	__u64 now = bpf_ktime_get_coarse_ns();
-	__u32 last = datagrams->bytes;
+	__u32 last = bytes;
 
 	/* Before the first atomic operation, which waits for all that was read so far. */
 	size_prefetch(record, in);
-	if (read_once(&flow->seen_ns) != now)
-		write_once(&flow->seen_ns, now);
-	__sync_fetch_and_add(in ? &flow->packets_in : &flow->packets_out,
-			     datagrams->count);
-	__sync_fetch_and_add(in ? &flow->bytes_in : &flow->bytes_out, datagrams->bytes);
-	if (datagrams->count > 1) {
-		last -= (datagrams->count - 1) * datagrams->size;
-		size_count(record, in, datagrams->size, datagrams->count - 1);
+	seen_now(flow);
+	__sync_fetch_and_add(in ? &flow->packets_in : &flow->packets_out, count);
+	__sync_fetch_and_add(in ? &flow->bytes_in : &flow->bytes_out, bytes);
+	if (count > 1) {
+		last -= (count - 1) * size;
+		size_count(record, in, size, count - 1);
 	}
 	size_count(record, in, last, 1);
 }
@@ -326,9 +339,62 @@ static __always_inline void datagrams_pass(struct __sk_buff *skb, struct bpf_soc
 	if (own && !(record && record_fits(record, own->cookie, &datagrams)))
 		record = record_find(skb, sk, own, &datagrams, in);
 	if (record)
-		datagrams_count(record, &datagrams, in);
+		datagrams_count(record, datagrams.bytes, datagrams.count, datagrams.size, in);
 	else
 		other_count(in, datagrams.count, datagrams.bytes);
+}
+
+/* ---- the usual packet ------------------------------------------------------------------------ */
+
+static __always_inline bool port_fits(const struct flow *flow, const __be16 ports[2], bool in)
+{
+	return flow->remote_port == bpf_ntohs(ports[in ? 0 : 1]);
+}
+
+/* Where the payload of a packet of UDP begins if nothing stands between its header and that of IP,
+ * and it is of this flow; else 0. Straight from the packet, for nearly all are. */
+static __always_inline __u32 usual_payload(struct __sk_buff *skb, const struct flow *flow, bool in)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	const union lb_addr *remote = (const union lb_addr *)flow->remote;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		const struct iphdr *ip = data;
+		const __be16 *ports = (const void *)(ip + 1);
+
+		if (data + sizeof(*ip) + UDP_HEADER > end || *(const __u8 *)data != 0x45 ||
+		    ip->protocol != IPPROTO_UDP || remote->quad[0] ||
+		    remote->word[2] != bpf_htonl(0xffff) ||
+		    remote->word[3] != (in ? ip->saddr : ip->daddr) ||
+		    !port_fits(flow, ports, in))
+			return 0;
+		return sizeof(*ip) + UDP_HEADER;
+	}
+	if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
+		const struct ipv6hdr *ip = data;
+		const __be16 *ports = (const void *)(ip + 1);
+		const union lb_addr *far = (const void *)(in ? &ip->saddr : &ip->daddr);
+
+		if (data + sizeof(*ip) + UDP_HEADER > end || ip->nexthdr != IPPROTO_UDP ||
+		    !addr_equal(remote, far) || !port_fits(flow, ports, in))
+			return 0;
+		return sizeof(*ip) + UDP_HEADER;
+	}
+	return 0;
+}
+
+/* Whether it was that, and is counted. */
+static __always_inline bool datagrams_pass_usual(struct __sk_buff *skb, struct flow_record *record,
+						 bool in)
+{
+	__u32 at = usual_payload(skb, &record->flow, in), bytes, size;
+
+	if (!at)
+		return false;
+	bytes = skb->len - at;
+	size = skb->gso_size;
+	datagrams_count(record, bytes, datagrams_in(bytes, size), size, in);
+	return true;
 }
 
 #endif

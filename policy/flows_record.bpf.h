@@ -150,6 +150,7 @@ static __always_inline void record_fill(struct flow_record *record, const struct
 	flow->state = birth->state;
 	flow->outcome = FLOW_RUNS;
 	flow->start_ns = bpf_ktime_get_ns();
+	flow->seen_tick = (__u32)bpf_jiffies64() - 1; /* so that the first packet is seen */
 }
 
 /* Exchanges are full barriers on every machine: who sees LIVE sees all of it. */

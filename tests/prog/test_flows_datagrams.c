@@ -201,6 +201,39 @@ static void offloaded_datagrams_are_each_counted(void **state)
 		}
 }
 
+/* Between the headers of IP and UDP stand 4 bytes of options, or 8 of an extension; datagrams of
+ * the same flow without them go before and come behind. Who took the option (RFC 4727's, for
+ * experiments) for UDP's ports would find the right one. */
+static void options_of_ip_are_no_payload(void **state)
+{
+	static const uint8_t extension[8] = { [2] = 1 /* PadN */, [3] = 4 };
+
+	(void)state;
+	for (size_t f = 0; f < ARRAY_SIZE(families); f++) {
+		struct end a = end_make(families[f]), b = end_make(families[f]);
+		const uint8_t option[4] = { 0x5e, 4, (uint8_t)(b.port >> 8), (uint8_t)b.port };
+		bool is4 = families[f] == AF_INET;
+		int level = is4 ? IPPROTO_IP : IPPROTO_IPV6, name = is4 ? IP_OPTIONS : IPV6_DSTOPTS;
+		struct flow_record record;
+
+		say(&a, &b, 100);
+		assert_int_equal(setsockopt(a.fd, level, name, is4 ? option : extension,
+					    is4 ? sizeof(option) : sizeof(extension)), 0);
+		say(&a, &b, 20);
+		assert_int_equal(setsockopt(a.fd, level, name, NULL, 0), 0);
+		say(&a, &b, 3);
+		record = record_between(&a, &b);
+		assert_counts(&record, 0, 0, 3, 123);
+		assert_int_equal(record.size_out[4], 1);
+		record = record_between(&b, &a);
+		assert_counts(&record, 3, 123, 0, 0);
+		assert_int_equal(record.size_in[4], 1);
+		assert_int_equal(flow_world_living(&world, FLOW_LIVE), 2);
+		close(a.fd);
+		close(b.fd);
+	}
+}
+
 /* ---- many remote ends ------------------------------------------------------------------------ */
 
 static void each_remote_end_has_a_record(void **state)
@@ -484,6 +517,7 @@ int main(void)
 		cmocka_unit_test_teardown(mapped_addresses_are_ipv4, harvest),
 		cmocka_unit_test_teardown(large_datagrams_count_once, harvest),
 		cmocka_unit_test_teardown(offloaded_datagrams_are_each_counted, harvest),
+		cmocka_unit_test_teardown(options_of_ip_are_no_payload, harvest),
 		cmocka_unit_test_teardown(each_remote_end_has_a_record, harvest),
 		cmocka_unit_test_teardown(silent_flows_end_and_begin_anew, harvest),
 		cmocka_unit_test_teardown(end_of_a_flow_is_its_last_datagram, harvest),
