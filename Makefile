@@ -80,7 +80,28 @@ $(UNIT): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(CTL_O) $(BUILD)/libcomm
 $(BUILD)/tests/test_events: $(call object,lb/events.c lb/log.c)
 $(BUILD)/tests/test_influx: $(call object,$(wildcard lb/influx_*.c))
 
-$(PROG): $(BUILD)/tests/%: $(BUILD)/obj/tests/prog/%.o $(PROG_O) $(BUILD)/libcommon.a
+$(filter-out %/test_flows_grace,$(PROG)): $(BUILD)/tests/%: $(BUILD)/obj/tests/prog/%.o $(PROG_O) \
+	$(BUILD)/libcommon.a
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) -o $@ $^ $(LIBS) -lcmocka
+
+# With programs of flows in which one thread can be held.
+HELD	 := $(BUILD)/held
+
+$(HELD)/flows.bpf.o: policy/flows.bpf.c tests/prog/held.bpf.h
+	@mkdir -p $(@D)
+	$(call say,BPF)$(CLANG) $(BPFFLAGS) -include tests/prog/held.bpf.h -MMD -MP -MF $@.d -MT $@ \
+		-c -o $@ $<
+
+$(HELD)/build/flows.skel.h: $(HELD)/flows.bpf.o
+	@mkdir -p $(@D)
+	$(call say,SKEL)$(BPFTOOL) gen skeleton $< name flows_bpf > $@.new && mv $@.new $@
+
+$(HELD)/flows.o: policy/flows.c $(HELD)/build/flows.skel.h
+	$(call say,CC)$(CC) -I$(HELD) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/test_flows_grace: $(BUILD)/obj/tests/prog/test_flows_grace.o $(HELD)/flows.o \
+	$(PROG_O) $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) -o $@ $^ $(LIBS) -lcmocka
 
