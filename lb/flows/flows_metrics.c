@@ -7,29 +7,18 @@
 
 #include "config/mem.h"
 #include "lb/flows/flows_private.h"
+#include "lb/model/label.h"
 
 static void head(FILE *to, const char *name, const char *type, const char *help)
 {
 	fprintf(to, "# HELP edgelb_%s %s\n# TYPE edgelb_%s %s\n", name, help, name, type);
 }
 
-/* A label's value as the format has it. */
-static void value_print(FILE *to, const char *value)
-{
-	for (; *value; value++)
-		if (*value == '\n')
-			fputs("\\n", to);
-		else if (*value == '"' || *value == '\\')
-			fprintf(to, "\\%c", *value);
-		else
-			putc(*value, to);
-}
-
 /* "edgelb_NAME{container="...": the caller closes it. */
 static void sample_begin(FILE *to, const char *name, const struct account_container *container)
 {
 	fprintf(to, "edgelb_%s{container=\"", name);
-	value_print(to, container->owner.name);
+	label_write(to, container->owner.name);
 	putc('"', to);
 }
 

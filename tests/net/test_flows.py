@@ -4,6 +4,7 @@ groups of the test, each in its own network namespace."""
 
 import errno
 import json
+import os
 import re
 import signal
 import subprocess
@@ -341,6 +342,25 @@ def test_containers_add_up_in_metrics_and_in_the_api(network, watching):
 def text_of(balancer):
     return balancer.namespace.run("curl", "-sSf", "--unix-socket", balancer.socket,
                                   "http://lbd/metrics").stdout
+
+
+@pytest.fixture(name="hostile")
+def fixture_hostile(network):
+    """In a cgroup whose name is anything but text: bytes of no character, a quote, a backslash."""
+    made = talker(network.servers[2], os.fsdecode(b'a\xff"\\\xc3b'), parent=network.here.cgroup)
+    yield made
+    made.end()
+    made.cgroup.remove()
+
+
+def test_a_cgroup_of_any_name_loses_no_scrape(network, watching, hostile):
+    joined(hostile, network.there, THERE[0])
+    closed(hostile, network.there)
+    wait_for(lambda: watching.show()["flows"]["ended_kept"] == 2, "the ends")
+    name = network.here.cgroup.name + r'/a\\xff\"\\\\xc3b'
+    assert metrics(watching)[f'edgelb_container_flows_total{{container="{name}",direction="out",'
+                             'protocol="tcp"}'] == 1
+    subprocess.run(["promtool", "check", "metrics"], check=True, input=text_of(watching), text=True)
 
 
 def test_flows_have_the_groups_of_their_container(network, lbd):
