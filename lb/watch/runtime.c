@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The conversation with the runtime: a stream of events for as long as it lasts, lists beside it,
- * and single containers that events or lists make us ask for. Any failure of the stream or of a
- * list ends the connection; after a pause it begins anew. One container that cannot be asked for
- * (a runtime may hang on one) ends nothing.
+ * and single containers that events, lists or whoever has met them make us ask for. Any failure of
+ * the stream or of a list ends the connection; after a pause it begins anew. One container that
+ * cannot be asked for (a runtime may hang on one) ends nothing.
  *
  * Callbacks of curl only take notes: on_work() asks, on_notice() tells. */
 #include "lb/watch/runtime.h"
@@ -15,6 +15,7 @@
 
 #include "config/mem.h"
 #include "lb/watch/runtime_ask.h"
+#include "lb/watch/runtime_names.h"
 #include "lb/watch/runtime_state.h"
 
 #define QUESTIONS 4 /* about single containers at once: one that starts is locked for its time */
@@ -52,6 +53,7 @@ struct runtime {
 
 	struct runtime_question stream, list;
 	struct single singles[QUESTIONS];
+	struct single wonder;	/* about one that is no part of the state */
 	bool streaming;		/* the stream has begun */
 	bool list_wanted;
 	bool gap;		/* events may have been missed since the last complete list */
@@ -62,6 +64,7 @@ struct runtime {
 	int64_t connected_ms;	/* CLOCK_MONOTONIC; 0: not connected */
 
 	struct runtime_state state;
+	struct runtime_names names;
 	bool complete;		/* a list was taken */
 	bool known;
 	char reason[RUNTIME_REASON_MAX];
@@ -132,17 +135,22 @@ static unsigned int pause_next(struct runtime *runtime)
 	return pause_ms;
 }
 
+static void single_stop(struct single *single)
+{
+	runtime_ask_stop(&single->question);
+	container_clear(&single->answer);
+	single->answered = false;
+}
+
 static void questions_stop(struct runtime *runtime)
 {
 	runtime_ask_stop(&runtime->stream);
 	runtime_ask_stop(&runtime->list);
 	containers_clear(&runtime->listed);
 	runtime->listed_room = 0;
-	for (size_t i = 0; i < QUESTIONS; i++) {
-		runtime_ask_stop(&runtime->singles[i].question);
-		container_clear(&runtime->singles[i].answer);
-		runtime->singles[i].answered = false;
-	}
+	for (size_t i = 0; i < QUESTIONS; i++)
+		single_stop(&runtime->singles[i]);
+	single_stop(&runtime->wonder);
 	runtime_state_unask(&runtime->state);
 }
 
@@ -176,6 +184,8 @@ static int stream_take(struct json_object *object, void *data)
 
 	if (err)
 		return err;
+	if (event.name[0])
+		runtime_names_tell(&runtime->names, event.id, event.name);
 	runtime->list_wanted |= runtime_state_event(&runtime->state, &event);
 	state_tell(runtime);
 	event_active(runtime->work, 0, 0);
@@ -316,6 +326,59 @@ static bool single_ask(struct runtime *runtime, struct single *single)
 	return false;
 }
 
+/* ---- those that somebody has met ------------------------------------------------------------- */
+
+/* What has no good answer is told by a list, or never. */
+static void wonder_ended(void *data, const char *failure, long status)
+{
+	struct single *single = data;
+	struct runtime *runtime = single->runtime;
+
+	if (single->answered && !failure && !strcmp(single->answer.id, single->id))
+		runtime_names_tell(&runtime->names, single->id, single->answer.name);
+	else if (status == 404)
+		runtime_names_tell(&runtime->names, single->id, NULL);
+	if (single->answered)
+		container_clear(&single->answer);
+	single->answered = false;
+	single->answer = (struct container){ 0 };
+	runtime_names_answered(&runtime->names);
+	event_active(runtime->notice, 0, 0);
+	event_active(runtime->work, 0, 0);
+}
+
+static void wonder_ask(struct runtime *runtime)
+{
+	struct single *single = &runtime->wonder;
+	const char *id = runtime_names_wanted(&runtime->names);
+	char path[RUNTIME_ID_MAX + 32];
+
+	if (!id || single->question.asked)
+		return;
+	snprintf(single->id, sizeof(single->id), "%s", id);
+	snprintf(path, sizeof(path), "/containers/%s/json", id);
+	if (runtime_ask(&single->question, runtime->curl, runtime->socket, path, RUNTIME_OBJECT,
+			runtime->times.answer))
+		runtime_names_answered(&runtime->names);
+}
+
+void runtime_wonder(struct runtime *runtime, const char *id)
+{
+	const char *name;
+
+	if (!runtime_state_has(&runtime->state, id, &name) &&
+	    runtime_names_want(&runtime->names, id))
+		event_active(runtime->work, 0, 0);
+}
+
+const char *runtime_name(const struct runtime *runtime, const char *id)
+{
+	const char *name;
+
+	runtime_state_has(&runtime->state, id, &name);
+	return name ? name : runtime_names_find(&runtime->names, id);
+}
+
 /* ---- asking --------------------------------------------------------------------------------- */
 
 static void on_work(evutil_socket_t fd, short what, void *data)
@@ -339,6 +402,7 @@ static void on_work(evutil_socket_t fd, short what, void *data)
 		if (!runtime->singles[i].question.asked &&
 		    !single_ask(runtime, &runtime->singles[i]))
 			break;
+	wonder_ask(runtime);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------ */
@@ -358,6 +422,10 @@ static void questions_prepare(struct runtime *runtime)
 			.take = single_take, .ended = single_ended, .data = &runtime->singles[i],
 		};
 	}
+	runtime->wonder.runtime = runtime;
+	runtime->wonder.question = (struct runtime_question){
+		.take = single_take, .ended = wonder_ended, .data = &runtime->wonder,
+	};
 }
 
 int runtime_open(struct event_base *loop, const char *socket, runtime_changed *changed, void *data,
@@ -401,6 +469,7 @@ void runtime_close(struct runtime *runtime)
 		if (events[i])
 			event_free(events[i]);
 	runtime_state_clear(&runtime->state);
+	runtime_names_clear(&runtime->names);
 	free(runtime->socket);
 	free(runtime);
 }

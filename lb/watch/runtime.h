@@ -34,6 +34,15 @@ bool runtime_known(const struct runtime *runtime);
 /* Whether it has told of somebody whose name is still asked for, who is not on the list yet. */
 bool runtime_is_asking(const struct runtime *runtime);
 
+/* What a container is called that is there or was a while ago, as far as it was told, also by the
+ * events of one that was gone before it could be asked for; NULL: it was not told. Valid until the
+ * loop runs again. */
+const char *runtime_name(const struct runtime *runtime, const char *id);
+
+/* Somebody has met a container of that id: it is asked for by and by, if nothing is known of it.
+ * runtime_changed is called when that has an answer. */
+void runtime_wonder(struct runtime *runtime, const char *id);
+
 /* Why what is known may be old: a sentence without the socket's name; "" while connected. */
 const char *runtime_reason(const struct runtime *runtime);
 

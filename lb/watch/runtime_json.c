@@ -9,8 +9,6 @@
 
 #include "config/mem.h"
 
-#define NAME_MAX_BYTES 255 /* of a container or a network; a runtime takes no longer ones */
-
 /* *ret_member is NULL where it is absent or null. */
 static int member_get(struct json_object *object, const char *key, enum json_type type,
 		      struct json_object **ret_member)
@@ -56,7 +54,7 @@ static int id_get(struct json_object *object, const char *key, const char **ret_
 static char *name_of(const char *text)
 {
 	text += *text == '/';
-	return *text && strlen(text) <= NAME_MAX_BYTES ? mem_text(text) : NULL;
+	return *text && strlen(text) < RUNTIME_NAME_MAX ? mem_text(text) : NULL;
 }
 
 /* ---- labels and networks -------------------------------------------------------------------- */
@@ -312,21 +310,33 @@ static int network_event_from(const char *action, struct json_object *attributes
 	return 0;
 }
 
+static int container_event_from(const char *action, struct json_object *actor,
+				struct json_object *attributes, struct runtime_event *event)
+{
+	const char *id, *name = "";
+
+	if (id_get(actor, "ID", &id) || (attributes && text_get(attributes, "name", &name)))
+		return -EBADMSG;
+	event->kind = kind_of(action);
+	snprintf(event->id, sizeof(event->id), "%s", id);
+	if (strlen(name) < sizeof(event->name))
+		snprintf(event->name, sizeof(event->name), "%s", name);
+	return 0;
+}
+
 int runtime_event_from(struct json_object *object, struct runtime_event *ret_event)
 {
 	struct json_object *actor, *attributes = NULL;
 	struct runtime_event event = { 0 };
-	const char *type, *action, *id;
+	const char *type, *action;
 
 	if (text_get(object, "Type", &type) || text_get(object, "Action", &action) ||
 	    member_get(object, "Actor", json_type_object, &actor) || !actor ||
 	    member_get(actor, "Attributes", json_type_object, &attributes))
 		return -EBADMSG;
 	if (!strcmp(type, "container") && kind_of(action) != RUNTIME_EVENT_NOTHING) {
-		if (id_get(actor, "ID", &id))
+		if (container_event_from(action, actor, attributes, &event))
 			return -EBADMSG;
-		event.kind = kind_of(action);
-		snprintf(event.id, sizeof(event.id), "%s", id);
 	} else if (!strcmp(type, "network") &&
 		   network_event_from(action, attributes, &event)) {
 		return -EBADMSG;

@@ -9,7 +9,8 @@
 
 #include "lb/model/container.h"
 
-#define RUNTIME_ID_MAX 65 /* 64 digits and the NUL */
+#define RUNTIME_ID_MAX	 65 /* 64 digits and the NUL */
+#define RUNTIME_NAME_MAX 256 /* of a container or a network; a runtime takes no longer ones */
 
 /* An element of GET /containers/json. The name is NULL for what is being removed. */
 int container_from_list(struct json_object *object, struct container *ret_container);
@@ -28,6 +29,7 @@ enum runtime_event_kind {
 struct runtime_event {
 	enum runtime_event_kind kind;
 	char id[RUNTIME_ID_MAX]; /* of the container; "" for NOTHING and SOMEWHERE */
+	char name[RUNTIME_NAME_MAX]; /* of it since then; "" where the event does not tell */
 };
 
 /* An object of GET /events. */

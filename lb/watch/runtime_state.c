@@ -302,6 +302,15 @@ static void view_make(struct runtime_state *state)
 	state->view_old = false;
 }
 
+bool runtime_state_has(const struct runtime_state *state, const char *id, const char **ret_name)
+{
+	size_t index;
+	bool found = entry_find(state, id, &index);
+
+	*ret_name = found ? state->entries[index].container.name : NULL;
+	return found;
+}
+
 const struct container *runtime_state_view(struct runtime_state *state, size_t *ret_count)
 {
 	if (state->view_old || !state->view)

@@ -54,6 +54,9 @@ void runtime_state_answer(struct runtime_state *state, const char *id, uint64_t 
 /* No question is on its way any more. */
 void runtime_state_unask(struct runtime_state *state);
 
+/* Whether something is known of it or on its way. Its name is NULL while it is not known. */
+bool runtime_state_has(const struct runtime_state *state, const char *id, const char **ret_name);
+
 const struct container *runtime_state_view(struct runtime_state *state, size_t *ret_count);
 
 #endif

@@ -9,6 +9,75 @@
 
 /* ---- what it says --------------------------------------------------------------------------- */
 
+static bool called(struct ground *ground, const char *id, const char *name)
+{
+	const char *told = runtime_name(ground->runtime, id);
+
+	return told ? name && !strcmp(told, name) : !name;
+}
+
+static void who_is_gone_before_any_answer_has_the_name_of_its_events(void **state)
+{
+	struct ground *ground = *state;
+
+	know_web_a(ground, &unhurried);
+	assert_true(called(ground, ID_A, "web-a") && called(ground, ID_C, NULL));
+	ground->server.single.manner = SILENT;
+	server_event(&ground->server, EVENT("create", ID_C));
+	WAIT(ground, called(ground, ID_C, "any"));
+	assert_true(runtime_is_asking(ground->runtime));
+	server_event(&ground->server,
+		     "{\"Type\":\"container\",\"Action\":\"rename\",\"Actor\":{\"ID\":\"" ID_C
+		     "\",\"Attributes\":{\"name\":\"other\",\"oldName\":\"/any\"}}}");
+	WAIT(ground, called(ground, ID_C, "other"));
+	server_event(&ground->server, "{\"Type\":\"container\",\"Action\":\"destroy\","
+		     "\"Actor\":{\"ID\":\"" ID_C "\"}}");
+	WAIT(ground, !runtime_is_asking(ground->runtime));
+	assert_true(called(ground, ID_C, "other"));
+	assert_int_equal(count_of(ground), 1);
+	server_event(&ground->server, EVENT("destroy", ID_A));
+	WAIT(ground, count_of(ground) == 0);
+	assert_true(called(ground, ID_A, "any"));
+}
+
+static void who_was_met_is_asked_for_once(void **state)
+{
+	struct ground *ground = *state;
+	size_t asked, changes;
+
+	know_web_a(ground, &unhurried);
+	asked = ground->server.single.asked;
+	changes = ground->changes;
+	single_set(&ground->server, 1, ID_B, B_RUNS);
+	for (int i = 0; i < 3; i++) {
+		runtime_wonder(ground->runtime, ID_A);
+		runtime_wonder(ground->runtime, ID_B);
+		runtime_wonder(ground->runtime, ID_C);
+	}
+	WAIT(ground, called(ground, ID_B, "web-b"));
+	WAIT(ground, ground->server.single.asked == asked + 2 && ground->changes == changes + 2);
+	assert_true(called(ground, ID_C, NULL));
+	/* It stays no part of the list: that is for lists and events to say. */
+	assert_int_equal(count_of(ground), 1);
+	runtime_wonder(ground->runtime, ID_B);
+	runtime_wonder(ground->runtime, ID_C);
+	server_event(&ground->server, EVENT("update", ID_A));
+	WAIT(ground, ground->server.single.asked == asked + 3);
+}
+
+static void who_was_met_while_nobody_answers_is_asked_for_later(void **state)
+{
+	struct ground *ground = *state;
+
+	know_web_a(ground, &quick);
+	single_set(&ground->server, 1, ID_B, B_RUNS);
+	server_close(&ground->server);
+	WAIT(ground, !connected(ground));
+	runtime_wonder(ground->runtime, ID_B);
+	server_listen(&ground->server);
+	WAIT(ground, called(ground, ID_B, "web-b"));
+}
+
 static void containers_are_known_by_a_list_and_in_detail_by_questions(void **state)
 {
 	struct ground *ground = *state;
@@ -300,6 +369,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(containers_are_known_by_a_list_and_in_detail_by_questions),
+		T(who_is_gone_before_any_answer_has_the_name_of_its_events),
+		T(who_was_met_is_asked_for_once),
+		T(who_was_met_while_nobody_answers_is_asked_for_later),
 		T(a_container_that_starts_or_is_moved_is_asked_for),
 		T(a_network_that_does_not_say_of_whom_is_answered_by_a_list),
 		T(a_death_counts_before_any_answer),
