@@ -35,6 +35,7 @@ struct accounts *accounts_new_bounded(size_t slots, size_t containers, size_t ed
 	struct accounts *accounts = mem_array(1, sizeof(*accounts));
 
 	accounts->shadows = mem_array(slots, sizeof(*accounts->shadows));
+	accounts->slots = slots;
 	accounts->container_max = containers;
 	accounts->edge_max = edges;
 	hash_key(accounts->key);

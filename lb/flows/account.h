@@ -46,12 +46,16 @@ void accounts_free(struct accounts *accounts); /* NULL is fine */
 /* What the flow in that slot has done since it was last told of: the first time it is one flow more
  * for its container and one connection more for its edges. A flow through a service is two edges,
  * from → service and service → to; the edge from where it is told of elsewhere is left out. It
- * keeps its edges, whatever it is called later. `record` is a copy that nobody writes to. An ENDED
- * one is told of once, and its slot is another flow's afterwards. A flow that did not come about
- * (refused, timed out, unreachable) or was reset by the other end is a failure. `ends` may be NULL
- * for a flow that is known. */
+ * keeps its edges, whatever it is called later, but for accounts_rename(). `record` is a copy that
+ * nobody writes to. An ENDED one is told of once, and its slot is another flow's afterwards. A flow
+ * that did not come about (refused, timed out, unreachable) or was reset by the other end is a
+ * failure. `ends` may be NULL for a flow that is known. */
 void account_flow(struct accounts *accounts, size_t slot, const struct flow_record *record,
 		  const struct flow_ends *ends, uint64_t now_ns);
+
+/* Who was called by the path of its cgroup and has a name now: the row of its container, and its
+ * edges, are as if they had always had it. */
+void accounts_rename(struct accounts *accounts, const struct flow_renamed *list, size_t count);
 
 /* Whether it was told of: then its ends need not be named again, unless names have changed. */
 bool account_knows(const struct accounts *accounts, size_t slot, const struct flow *flow);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What accounts hold, for the two files that make them up: account.c has the flows of every slot,
- * account_rows.c the containers and edges that they are added to. */
+/* What accounts hold, for the files that make them up: account.c has the flows of every slot,
+ * account_rows.c the containers and edges that they are added to, account_rename.c how one becomes
+ * another. */
 #ifndef LB_FLOWS_ACCOUNT_PRIVATE_H
 #define LB_FLOWS_ACCOUNT_PRIVATE_H
 
@@ -36,6 +37,7 @@ struct shadow {
 
 struct accounts {
 	struct shadow *shadows;
+	size_t slots;
 	uint64_t key[2];	/* of both hashes */
 	size_t container_max, edge_max;
 	struct hash containers;	/* struct container_row by id, else cgroup, else name */
@@ -62,6 +64,14 @@ struct edge_row *account_edge_row(struct accounts *accounts, const struct edge_k
 /* The owner may be called otherwise by now. */
 void account_container_rename(struct accounts *accounts, struct container_row *container,
 			      const struct flow_owner *owner);
+
+/* Adds all that the one has to the other, but not its live flows. */
+void account_edge_add(struct edge_row *to, const struct edge_row *from);
+/* An edge out of the table, under the name that it has; and back, under the one that it has by
+ * then, where there is no other one: else returns that. */
+void account_edge_take(struct accounts *accounts, struct edge_row *edge);
+struct edge_row *account_edge_put(struct accounts *accounts, struct edge_row *edge);
+void account_containers_unsort(struct accounts *accounts);
 
 bool account_node_is(const struct flow_node *a, const struct flow_node *b);
 void account_rows_clear(struct accounts *accounts);

@@ -8,7 +8,7 @@
 #include "lb/flows/account_private.h"
 #include "lb/model/siphash.h"
 
-static void containers_unsort(struct accounts *accounts)
+void account_containers_unsort(struct accounts *accounts)
 {
 	free(accounts->container_list);
 	accounts->container_list = NULL;
@@ -24,7 +24,7 @@ void account_rows_clear(struct accounts *accounts)
 {
 	void *row;
 
-	containers_unsort(accounts);
+	account_containers_unsort(accounts);
 	edges_unsort(accounts);
 	for (size_t at = 0; (row = hash_next(&accounts->containers, &at));)
 		free(row);
@@ -56,7 +56,7 @@ static bool container_is(const void *item, const void *key)
 static struct container_row *container_other(struct accounts *accounts)
 {
 	if (!accounts->other.used)
-		containers_unsort(accounts);
+		account_containers_unsort(accounts);
 	accounts->other.used = true;
 	return &accounts->other;
 }
@@ -73,7 +73,7 @@ struct container_row *account_container_row(struct accounts *accounts,
 		return container;
 	if (accounts->containers.count >= accounts->container_max)
 		return container_other(accounts);
-	containers_unsort(accounts);
+	account_containers_unsort(accounts);
 	container = mem_array(1, sizeof(*container));
 	container->sums.owner = *owner;
 	container->code = code;
@@ -89,7 +89,7 @@ void account_container_rename(struct accounts *accounts, struct container_row *c
 	    !strcmp(container->sums.owner.name, owner->name))
 		return;
 	container->sums.owner = *owner;
-	containers_unsort(accounts);
+	account_containers_unsort(accounts);
 }
 
 /* ---- edges ----------------------------------------------------------------------------------- */
@@ -146,6 +146,25 @@ struct edge_row *account_edge_row(struct accounts *accounts, const struct edge_k
 	edge->code = code;
 	hash_add(&accounts->edges, code, edge);
 	return edge;
+}
+
+void account_edge_take(struct accounts *accounts, struct edge_row *edge)
+{
+	hash_remove(&accounts->edges, edge->code, edge);
+	edges_unsort(accounts);
+}
+
+struct edge_row *account_edge_put(struct accounts *accounts, struct edge_row *edge)
+{
+	const struct account_edge *sums = &edge->sums;
+	const struct edge_key key = { &sums->from, &sums->to, sums->protocol, sums->port };
+	struct edge_row *there;
+
+	edge->code = edge_hash(accounts, &key);
+	there = hash_find(&accounts->edges, edge->code, edge_is, &key);
+	if (!there)
+		hash_add(&accounts->edges, edge->code, edge);
+	return there;
 }
 
 /* ---- intervals ------------------------------------------------------------------------------- */
@@ -211,7 +230,7 @@ static void container_add(struct container_row *to, const struct container_row *
 	to->used = true;
 }
 
-static void edge_add(struct edge_row *to, const struct edge_row *from)
+void account_edge_add(struct edge_row *to, const struct edge_row *from)
 {
 	to->sums.connections += from->sums.connections;
 	to->sums.failures += from->sums.failures;
@@ -238,7 +257,7 @@ static void containers_forget(struct accounts *accounts, uint64_t before_ns)
 	}
 	free(gone);
 	if (count)
-		containers_unsort(accounts);
+		account_containers_unsort(accounts);
 }
 
 static void edges_forget(struct accounts *accounts, uint64_t before_ns)
@@ -252,7 +271,7 @@ static void edges_forget(struct accounts *accounts, uint64_t before_ns)
 			gone[count++] = edge;
 	for (size_t i = 0; i < count; i++) {
 		hash_remove(&accounts->edges, gone[i]->code, gone[i]);
-		edge_add(&accounts->other_edge, gone[i]);
+		account_edge_add(&accounts->other_edge, gone[i]);
 		free(gone[i]);
 	}
 	free(gone);

@@ -54,3 +54,19 @@ void ended_keep(struct ended *ended, const struct flow_row *row)
 	free(*place);
 	*place = row_copy(row);
 }
+
+void ended_rename(struct ended *ended, const struct flow_renamed *list, size_t count)
+{
+	for (size_t i = 0; count && i < ended_kept(ended); i++) {
+		struct flow_row *row = (struct flow_row *)ended_at(ended, i), now = *row;
+		const char *container = flow_renamed_to(list, count, row->container);
+		const char *peer = flow_renamed_to(list, count, row->peer);
+
+		if (!container && !peer)
+			continue;
+		now.container = container ? container : row->container;
+		now.peer = peer ? peer : row->peer;
+		ended->rows[(ended->count - ended_kept(ended) + i) % ended->room] = row_copy(&now);
+		free(row);
+	}
+}

@@ -12,6 +12,7 @@
 #include "lb/log.h"
 #include "lb/watch/cgroup_fs.h"
 #include "lb/watch/netns_look.h"
+#include "lb/watch/runtime.h"
 
 #define SOON_USEC	2000	/* a container that starts makes several events */
 #define TIDY_SECONDS	30
@@ -85,8 +86,31 @@ static void stands_follow(struct flows *flows)
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
+/* In time for most: the event of its making tells a container's name before its first flow. */
+static const char *on_nameless(const char *id, bool first, void *data)
+{
+	const char *name = runtime_name(data, id);
+
+	if (!name && first)
+		runtime_wonder(data, id);
+	return name;
+}
+
+static void late_follow(struct flows *flows)
+{
+	size_t count;
+	struct flow_renamed *late = flow_names_late(flows->names, &count);
+
+	if (count) {
+		accounts_rename(flows->accounts, late, count);
+		ended_rename(&flows->ended, late, count);
+	}
+	free(late);
+}
+
 static void names_follow(struct flows *flows)
 {
+	struct runtime *runtime = containers_runtime(flows->manager);
 	const struct manager *manager = flows->manager;
 	const struct container *containers;
 	enum containers_known known;
@@ -97,6 +121,9 @@ static void names_follow(struct flows *flows)
 	containers = containers_watched(manager, manager->config, &count, &known);
 	if (known != CONTAINERS_NONE)
 		flow_names_containers(flows->names, containers, count);
+	if (runtime)
+		flow_names_ask(flows->names, on_nameless, runtime);
+	late_follow(flows);
 	flow_names_services(flows->names, manager->config, manager->actual->direct,
 			    manager->actual->direct_count);
 }
@@ -126,6 +153,8 @@ static void on_news(evutil_socket_t fd, short what, void *data)
 
 	(void)fd, (void)what;
 	flow_kernel_news(flows->kernel, on_cgroup, flows->places);
+	if (flow_names_wants(flows->names))
+		flows_wake(flows);
 }
 
 static void on_forgotten(uint64_t cgroup, void *data)
@@ -157,6 +186,8 @@ static void on_second(evutil_socket_t fd, short what, void *data)
 	(void)fd, (void)what;
 	flows_harvest(flows);
 	flows_untold(flows);
+	if (flow_names_wants(flows->names))
+		flows_wake(flows);
 	stands_follow(flows);
 	if (++flows->seconds < TIDY_SECONDS)
 		return;

@@ -25,7 +25,8 @@ void places_meet(struct places *places, uint64_t cgroup);
 void places_recount(struct places *places);
 void places_count(struct places *places, uint64_t cgroup);
 
-/* Those that are gone and had no flow in the last pass are forgotten; each is told first. */
+/* Those that are gone and had no flow in the last pass are forgotten the second time that they are
+ * found so, for the name of a container may come after its end; each is told first. */
 void places_tidy(struct places *places, void (*forgotten)(uint64_t cgroup, void *data), void *data);
 
 /* Its own id and those above it, as far as they are known. Valid until the next call of another of
@@ -84,6 +85,8 @@ struct ended {
 
 /* The newest of those that are there stay. */
 void ended_resize(struct ended *ended, size_t room);
+/* Who has a name by now, also as the other end. */
+void ended_rename(struct ended *ended, const struct flow_renamed *list, size_t count);
 void ended_keep(struct ended *ended, const struct flow_row *row);
 size_t ended_kept(const struct ended *ended);
 /* From the oldest (0) to the newest that is kept. */

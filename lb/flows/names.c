@@ -198,6 +198,7 @@ void flow_names_cgroup(struct flow_names *names, uint64_t id, const char *path)
 	free(cgroup->path);
 	cgroup->path = mem_text(path);
 	cgroup_place(names, cgroup);
+	names->wants |= cgroup->container && !cgroup->container->name;
 }
 
 void flow_names_cgroup_forget(struct flow_names *names, uint64_t id)
@@ -215,15 +216,23 @@ void flow_names_cgroup_forget(struct flow_names *names, uint64_t id)
 
 /* ---- what the runtime tells ------------------------------------------------------------------ */
 
+static void container_name(struct flow_names *names, struct known_container *container,
+			   const char *name)
+{
+	if (container->name && !strcmp(container->name, name))
+		return;
+	container->late |= !container->name && container->cgroups;
+	names->late |= container->late;
+	free(container->name);
+	container->name = mem_text(name);
+}
+
 static void container_told(struct flow_names *names, const struct container *told)
 {
 	struct known_container *container = container_of(names, told->id);
 
 	container->listed = true;
-	if (!container->name || strcmp(container->name, told->name) != 0) {
-		free(container->name);
-		container->name = mem_text(told->name);
-	}
+	container_name(names, container, told->name);
 	for (size_t i = 0; told->running && i < told->network_count; i++)
 		for (int family = 0; family < 2; family++)
 			if (told->networks[i].has_address[family])
@@ -260,6 +269,77 @@ void flow_names_containers(struct flow_names *names, const struct container *lis
 	for (size_t at = 0; (cgroup = hash_next(&names->cgroups, &at));)
 		cgroup_place(names, cgroup);
 	unlisted_release(names);
+}
+
+/* Of several ids in its path, one is the runtime's. Returns whether it has told a name. */
+static bool cgroup_ask(struct flow_names *names, struct known_cgroup *cgroup,
+		       flow_names_teller *tell, void *data)
+{
+	char id[CONTAINER_ID_DIGITS + 1];
+	const char *at = cgroup->path, *name = NULL;
+	bool first = !cgroup->asked;
+
+	cgroup->asked = true;
+	while (!name && (at = id_find(at, id))) {
+		name = tell(id, first, data);
+		at += CONTAINER_ID_DIGITS;
+	}
+	if (name)
+		container_name(names, container_of(names, id), name);
+	return name != NULL;
+}
+
+void flow_names_ask(struct flow_names *names, flow_names_teller *tell, void *data)
+{
+	struct known_cgroup *cgroup;
+	bool told = false;
+
+	names->wants = false;
+	for (size_t at = 0; (cgroup = hash_next(&names->cgroups, &at));)
+		if (cgroup->container && !cgroup->container->name)
+			told |= cgroup_ask(names, cgroup, tell, data);
+	if (!told)
+		return;
+	for (size_t at = 0; (cgroup = hash_next(&names->cgroups, &at));)
+		cgroup_place(names, cgroup);
+	unlisted_release(names);
+}
+
+bool flow_names_wants(const struct flow_names *names)
+{
+	return names->wants;
+}
+
+struct flow_renamed *flow_names_late(struct flow_names *names, size_t *ret_count)
+{
+	struct known_container *container;
+	const struct known_cgroup *cgroup;
+	struct flow_renamed *list;
+	size_t count = 0;
+
+	*ret_count = 0;
+	if (!names->late)
+		return NULL;
+	names->late = false;
+	list = mem_array(names->cgroups.count, sizeof(*list));
+	for (size_t at = 0; (cgroup = hash_next(&names->cgroups, &at));) {
+		if (!cgroup->container || !cgroup->container->late)
+			continue;
+		copy_end(list[count].from, FLOW_NAME_MAX, cgroup->path, cgroup->length);
+		names_copy(list[count++].to, cgroup->container->name);
+	}
+	for (size_t at = 0; (container = hash_next(&names->containers, &at));)
+		container->late = false;
+	*ret_count = count;
+	return list;
+}
+
+const char *flow_renamed_to(const struct flow_renamed *list, size_t count, const char *from)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(from, list[i].from))
+			return list[i].to;
+	return NULL;
 }
 
 /* ---- owners ---------------------------------------------------------------------------------- */

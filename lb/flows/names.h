@@ -56,6 +56,24 @@ void flow_names_cgroup_forget(struct flow_names *names, uint64_t id);
  * the flows that it had, while its cgroup is remembered. */
 void flow_names_containers(struct flow_names *names, const struct container *list, size_t count);
 
+/* What the runtime calls a container that no list has told of: it may have been gone by then. It
+ * is asked for each that has flows, again and again, and knows by `first` whom it was not asked for
+ * yet. NULL: it does not know. */
+typedef const char *flow_names_teller(const char *id, bool first, void *data);
+void flow_names_ask(struct flow_names *names, flow_names_teller *tell, void *data);
+
+/* Whether a cgroup of a container without a name has come since it was asked. */
+bool flow_names_wants(const struct flow_names *names);
+
+/* Who had flows under the path of its cgroup before its name was told: since the last call; the
+ * caller frees them. What keeps names has the second one for the first from then on: NULL
+ * where a name stays as it is. */
+struct flow_renamed {
+	char from[FLOW_NAME_MAX], to[FLOW_NAME_MAX];
+};
+struct flow_renamed *flow_names_late(struct flow_names *names, size_t *ret_count);
+const char *flow_renamed_to(const struct flow_renamed *list, size_t count, const char *from);
+
 /* Services and backends of the config in use (containers resolved), and the networks from which a
  * backend of nat is reached directly: what the data plane translates nothing for. */
 void flow_names_services(struct flow_names *names, const struct config *config,

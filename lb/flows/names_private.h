@@ -17,6 +17,7 @@ struct known_container {
 	char *name;		/* NULL: the runtime has not told of it */
 	bool listed;		/* the runtime tells of it now */
 	size_t cgroups;		/* that are remembered and belong to it */
+	bool late;		/* it had such ones before its name, which was not told yet */
 };
 
 struct known_cgroup {
@@ -24,6 +25,7 @@ struct known_cgroup {
 	char *path;		/* NULL: it was gone before it was read */
 	size_t length;		/* of the path as far as its container's own cgroup; of all of it
 				 * where it is in none */
+	bool asked;		/* the runtime was, for its container's name */
 	struct known_container *container; /* NULL: none */
 };
 
@@ -32,6 +34,8 @@ struct flow_names {
 
 	struct hash cgroups;	/* struct known_cgroup by id */
 	struct hash containers;	/* struct known_container by id */
+	bool wants;		/* a container that was not asked for has no name */
+	bool late;		/* of some container */
 
 	struct hash told;	/* struct told_address: as the runtime has it */
 	struct hash learned;	/* struct learned_address: as flows had it */

@@ -27,6 +27,7 @@ struct place {
 	uint64_t line[PLACES_LINE_MAX]; /* its id and those above it */
 	size_t line_count;
 	uint64_t pass;		/* the last one in which a flow of it lived */
+	bool over;		/* it was gone, and had no flow, at the last tidying */
 };
 
 struct named {
@@ -259,8 +260,10 @@ void places_tidy(struct places *places, void (*forgotten)(uint64_t cgroup, void 
 		return;
 	for (size_t i = 0; i < places->count; i++) {
 		struct place *place = &places->list[i];
+		bool was_over = place->over;
 
-		if (place->pass == places->pass || is_there(root, place)) {
+		place->over = place->pass != places->pass && !is_there(root, place);
+		if (!place->over || !was_over) {
 			places->list[kept++] = *place;
 			continue;
 		}

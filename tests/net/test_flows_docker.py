@@ -2,7 +2,6 @@
 """Flows of real Docker containers, held against what clients and servers know that they sent: by
 vips and directly, of every kind and end, byte for byte, while containers start and die."""
 
-import collections
 import os
 
 import pytest
@@ -13,7 +12,7 @@ from balancer import TUNING, service
 from contained import Containers, missing
 from lab import Lab, wait_for
 from metrics import scrape, wait_metric
-from seen import ask
+from seen import ENDED, ask
 from talk import PORT, TALK
 from topology import VIP4
 
@@ -48,6 +47,14 @@ class Talking(Containers):
     def talk(self, name, *words):
         self.ids[name] = self.runtime.run("run", "-d", "--name", name, "busybox-www", "/bin/talk",
                                           *words).stdout.decode().strip()
+
+    def brief(self, name, *words):
+        """What it told, of a container that is removed with its end."""
+        number = self.lab.tmp / f"{name}.id"
+        said = self.runtime.run("run", "--rm", "--name", name, "--cidfile", number, "busybox-www",
+                                "/bin/talk", *words).stdout.decode()
+        self.ids[name] = number.read_text()
+        return talk.told(said)
 
     def owner(self, row):
         """Whose a flow is, by the container's id in the path of its cgroup."""
@@ -129,15 +136,6 @@ def assert_equal(network, lbd, told):
     return found
 
 
-def names_of(name, rows):
-    """What it is called: by its name, or, in flows that had ended before the runtime told of it, by
-    the path of its cgroup."""
-    called = {row["container"] for row in rows}
-    assert called <= {name, rows[0]["cgroup"]}, called
-    assert name in called or name.startswith("new-"), called
-    return called
-
-
 def total(lines, field):
     return sum(getattr(line, field) for line in lines)
 
@@ -185,7 +183,7 @@ def test_directions_and_services_are_right(talked):
     told, _, found = talked
     assert set(found) == set(told)
     for name, rows in found.items():
-        assert names_of(name, rows)
+        assert {row["container"] for row in rows} == {name}
         assert {row["direction"] for row in rows} == {"in" if name in SERVERS else "out"}, name
     assert {row["service"] for row in found["local"]} == {"talk-tcp", "talk-udp"}
     assert {row["service"] for row in found["direct"]} == {None}
@@ -199,10 +197,10 @@ def test_sums_of_containers_are_those_of_their_flows(network, lbd, talked):
     found = assert_equal(network, lbd, told)
     metrics = scrape(lbd)
     for name, lines in told.items():
-        called = names_of(name, found[name])
+        assert {row["container"] for row in found[name]} == {name}
 
-        def sums(metric, called=called, **labels):
-            return sum(metrics.sum(metric, container=one, **labels) for one in called)
+        def sums(metric, name=name, **labels):
+            return metrics.sum(metric, container=name, **labels)
         assert sums("container_bytes_total", direction="out") == total(lines, "sent"), name
         assert sums("container_bytes_total", direction="in") == total(lines, "received"), name
         tcp = [line for line in lines if line.protocol == "tcp"]
@@ -210,22 +208,18 @@ def test_sums_of_containers_are_those_of_their_flows(network, lbd, talked):
         for end in ("reset", *talk.FAILED):
             assert sums("container_failures_total", reason=end) == \
                 sum(line.end == end for line in tcp), (name, end)
-        for one in called:
-            wait_metric(lbd, 0, "container_live_flows", container=one)  # datagrams: silent for 5 s
+        wait_metric(lbd, 0, "container_live_flows", container=name)  # datagrams: silent for 5 s
 
 
 def test_the_graph_has_every_connection_once(lbd, talked):
-    told, outside, found = talked
+    told, outside, _ = talked
     edges = {(row["from"], row["to"], row["protocol"]): row
              for row in ask(lbd, "/v1/graph")["edges"] if row["port"] == PORT}
     for client, to in (("direct", "srv-1"), ("local", "talk-tcp"), ("new-0", "talk-tcp"),
                        ("new-1", "srv-1")):
         lines = [line for line in told[client] if line.protocol == "tcp" and
                  line.remote.endswith(f":{PORT}")]
-        edge = collections.Counter()
-        for one in names_of(client, found[client]):
-            edge.update({key: edges[one, to, "tcp"][key] if (one, to, "tcp") in edges else 0
-                         for key in ("connections", "bytes", "failures")})
+        edge = edges[client, to, "tcp"]
         assert edge["connections"] == len(lines), edge
         assert edge["bytes"] == total(lines, "sent") + total(lines, "received"), edge
         assert edge["failures"] == \
@@ -236,6 +230,70 @@ def test_the_graph_has_every_connection_once(lbd, talked):
     assert through == len(lines) + sum(
         line.protocol == "tcp" and line.end not in talk.FAILED for name, lines in told.items()
         if name == "local" or name.startswith("new-") and int(name[4:]) % 2 == 0 for line in lines)
+
+
+# ---- names that come late ------------------------------------------------------------------------
+
+
+@pytest.fixture(name="taker", scope="module")
+def fixture_taker(network):
+    """The address of one server more."""
+    network.talk("taker", "serve", PORT)
+    network.wait_said("taker", "ready")
+    yield network.runtime.address("taker")
+    network.runtime.run("rm", "-f", "taker")
+
+
+def rows_of(network, lbd, name):
+    return [row for row in ask(lbd, "/v1/flows", since=3600)["flows"]
+            if network.ids[name] in row["cgroup"]]
+
+
+def test_who_is_gone_at_once_has_its_name_all_the_same(network, lbd, taker):
+    """With --rm the runtime has forgotten it before it could be asked for: its events have told."""
+    told = {f"brief-{number}": network.brief(f"brief-{number}", "run", taker, PORT, 5, 0, 7)
+            for number in range(3)}
+    for name, lines in told.items():
+        wait_for(lambda name=name, lines=lines:
+                 [row["container"] for row in rows_of(network, lbd, name)] == [name] * len(lines),
+                 f"all flows of {name}")
+
+
+def test_a_name_that_is_told_after_the_end_is_given_to_all_that_was(network, make_balancer, taker):
+    """The runtime is not there for the daemon until all is over but for one live connection."""
+    socket = network.lab.tmp / "late.sock"
+    late = make_balancer(network.edge, "late").start(
+        f'version = 1;\n{TUNING}containers: {{ socket = "{socket}"; }};\n'
+        f'flows: {{ interval = "1s"; idle = "5s"; cgroups = [ "{network.runtime.cgroup}" ]; }};\n')
+    network.talk("lasts", "hold", taker, PORT, 1, 1000)
+    network.wait_said("lasts", "held")
+    network.talk("over", "run", taker, PORT, 10, 0, 8)
+    network.wait_end("over")
+    names = ("lasts", "over", "taker")
+    paths = {name: wait_for(lambda name=name: rows_of(network, late, name), name)[0]["cgroup"]
+             for name in names}
+
+    def told(text):
+        """Whose, with whom, in edges, and in metrics."""
+        rows = ask(late, "/v1/flows", since=3600)["flows"]
+        edges = ask(late, "/v1/graph")["edges"]
+        return (sum(row["container"] == text for row in rows),
+                sum(row["peer"] == text for row in rows),
+                sum(edge["connections"] for edge in edges if edge["from"] == text),
+                sum(edge["connections"] for edge in edges if edge["to"] == text),
+                scrape(late).sum("container_flows_total", container=text))
+
+    def ended():
+        return {row["state"] for row in rows_of(network, late, "over")} <= set(ENDED)
+    wait_for(ended, "the end of all flows of over")
+    before = {name: told(paths[name]) for name in names}
+    assert all(before["over"][place] > 9 for place in (0, 1, 2, 4)), before
+    socket.symlink_to(network.runtime.socket)
+    wait_for(lambda: {name: told(name) for name in names} == before, f"names: {before}")
+    assert [sum(told(path)) for path in paths.values()] == [0, 0, 0]
+    assert [row["container"] for row in rows_of(network, late, "over")] == \
+        ["over"] * before["over"][0]
+    network.runtime.run("rm", "-f", "lasts", "over")
 
 
 # ---- long ones, and ends that nobody chose ----------------------------------------------------

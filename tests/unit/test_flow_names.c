@@ -114,6 +114,56 @@ static void a_name_that_comes_late_or_changes_is_taken(void **state)
 			    "renamed|libpod_parent/libpod-" SILENT "|" SILENT);
 }
 
+/* Who is asked for, and what is answered, as the runtime's events have it. */
+static size_t asked_first, asked_again;
+
+static const char *runtime_names_silent(const char *id, bool first, void *data)
+{
+	asked_first += first;
+	asked_again += !first;
+	return data && !strcmp(id, SILENT) ? data : NULL;
+}
+
+static void who_has_no_name_is_asked_for_until_it_has(void **state)
+{
+	struct flow_renamed *late;
+	size_t count;
+
+	(void)state;
+	late = flow_names_late(names, &count);
+	assert_string_equal(flow_renamed_to(late, count, "docker/" WEB), "web");
+	free(late);
+	asked_first = asked_again = 0;
+	assert_true(flow_names_wants(names));
+	flow_names_ask(names, runtime_names_silent, NULL);
+	/* Two cgroups of SILENT, and one below it with two ids in its path. */
+	assert_int_equal(asked_first, 4);
+	assert_int_equal(asked_again, 0);
+	assert_false(flow_names_wants(names));
+	assert_null(flow_names_late(names, &count));
+	flow_names_cgroup(names, CGROUP_NEW, "docker/" SILENT "/late");
+	assert_true(flow_names_wants(names));
+	flow_names_ask(names, runtime_names_silent, (void *)"quiet");
+	assert_string_equal(owner_text(CGROUP_NEW), "quiet|docker/" SILENT "|" SILENT);
+	assert_string_equal(owner_text(CGROUP_SILENT_NESTED),
+			    "quiet|libpod_parent/libpod-" SILENT "|" SILENT);
+	late = flow_names_late(names, &count);
+	assert_string_equal(flow_renamed_to(late, count, "libpod_parent/libpod-" SILENT), "quiet");
+	assert_string_equal(flow_renamed_to(late, count, "docker/" SILENT), "quiet");
+	assert_null(flow_renamed_to(late, count, "docker/" WEB));
+	assert_null(flow_renamed_to(late, count, "quiet"));
+	free(late);
+	assert_null(flow_names_late(names, &count));
+	assert_int_equal(count, 0);
+	/* It is in no list, and keeps its name; nobody asks for it any more. */
+	asked_first = asked_again = 0;
+	runtime_tells();
+	flow_names_ask(names, runtime_names_silent, NULL);
+	assert_int_equal(asked_first + asked_again, 0);
+	assert_string_equal(owner_text(CGROUP_SILENT),
+			    "quiet|libpod_parent/libpod-" SILENT "|" SILENT);
+}
+
 static void a_path_that_was_read_is_not_lost_with_the_cgroup(void **state)
 {
 	(void)state;
@@ -329,6 +379,7 @@ int main(void)
 		TEST(inside_a_container_the_runtimes_own_are_the_inner_ones),
 		TEST(a_container_that_is_gone_keeps_its_name_while_its_cgroup_is_remembered),
 		TEST(a_name_that_comes_late_or_changes_is_taken),
+		TEST(who_has_no_name_is_asked_for_until_it_has),
 		TEST(a_path_that_was_read_is_not_lost_with_the_cgroup),
 		TEST(an_address_is_whose_flows_have_it),
 		TEST(what_says_nothing_is_not_learned),
