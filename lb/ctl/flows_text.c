@@ -10,8 +10,8 @@
 
 #include "config/addr.h"
 #include "config/mem.h"
+#include "config/utf8.h"
 #include "lb/ctl/fields.h"
-#include "lb/ctl/utf8.h"
 
 #define COUNT(columns) (sizeof(columns) / sizeof((columns)[0]))
 

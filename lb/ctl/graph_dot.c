@@ -7,8 +7,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "config/utf8.h"
 #include "lb/ctl/table.h"
-#include "lb/ctl/utf8.h"
 
 /* The inside of a quoted string that is drawn as `text`, whatever that is. */
 static void label_print(const char *text, FILE *to)

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "config/utf8.h"
 #include "lb/ctl/table.h"
-#include "lb/ctl/utf8.h"
 
 #define HOME "\033[H"
 #define LINE_END "\033[K"

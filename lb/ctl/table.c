@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "config/mem.h"
-#include "lb/ctl/utf8.h"
+#include "config/utf8.h"
 
 #define GAP 2 /* blanks between columns */
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "config/mem.h"
+#include "config/utf8.h"
 #include "lb/flows/names_private.h"
 #include "lb/model/siphash.h"
 
@@ -29,11 +30,14 @@ uint64_t names_hash(const struct flow_names *names, const void *data, size_t siz
 	return siphash(names->key, data, size);
 }
 
+/* Never from within a character on. */
 static void copy_end(char *ret_text, size_t room, const char *text, size_t length)
 {
 	if (length >= room) {
 		text += length - (room - 1);
 		length = room - 1;
+		for (; ((unsigned char)*text & 0xc0) == 0x80; length--)
+			text++;
 	}
 	memcpy(ret_text, text, length);
 	ret_text[length] = '\0';
@@ -152,6 +156,30 @@ static void cgroup_leave(struct flow_names *names, struct known_cgroup *cgroup)
 	container_release(names, container);
 }
 
+/* A path can be of any bytes, and whoever may make a cgroup below a container's chooses them. Told
+ * it is always text, for one label that is none spoils all metrics: what is no character is written
+ * as its bytes, so that two paths stay two. The caller frees it. */
+static char *path_text(const char *path)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *to = mem_must(open_memstream(&text, &size));
+
+	while (*path) {
+		size_t length = utf8_length(path);
+
+		if (length && !utf8_is_control(path)) {
+			fwrite(path, 1, length, to);
+			path += length;
+		} else {
+			fprintf(to, "\\x%02x", (unsigned char)*path++);
+		}
+	}
+	if (fclose(to))
+		abort();
+	return text;
+}
+
 /* To whom it belongs by what is known now. */
 static void cgroup_place(struct flow_names *names, struct known_cgroup *cgroup)
 {
@@ -192,11 +220,10 @@ void flow_names_cgroup(struct flow_names *names, uint64_t id, const char *path)
 		cgroup->id = id;
 		hash_add(&names->cgroups, names_hash(names, &id, sizeof(id)), cgroup);
 	}
-	/* One that is gone by now is still the one that it was. */
-	if (!path || (cgroup->path && !strcmp(cgroup->path, path)))
+	if (!path) /* one that is gone by now is still the one that it was */
 		return;
 	free(cgroup->path);
-	cgroup->path = mem_text(path);
+	cgroup->path = path_text(path);
 	cgroup_place(names, cgroup);
 	names->wants |= cgroup->container && !cgroup->container->name;
 }

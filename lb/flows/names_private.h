@@ -22,7 +22,7 @@ struct known_container {
 
 struct known_cgroup {
 	uint64_t id;
-	char *path;		/* NULL: it was gone before it was read */
+	char *path;		/* as it is told; NULL: it was gone before it was read */
 	size_t length;		/* of the path as far as its container's own cgroup; of all of it
 				 * where it is in none */
 	bool asked;		/* the runtime was, for its container's name */

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <json-c/json.h>
 
+#include "config/utf8.h"
 #include "lb/ctl/fields.h"
 #include "lb/ctl/flow_query.h"
 #include "lb/ctl/flows_known.h"
@@ -19,7 +20,6 @@
 #include "lb/ctl/graph.h"
 #include "lb/ctl/screen.h"
 #include "lb/ctl/show.h"
-#include "lb/ctl/utf8.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -72,6 +72,43 @@ static void a_long_path_is_cut_at_the_left(void **state)
 	assert_string_equal(owner.name, path + strlen(path) - (FLOW_NAME_MAX - 1));
 }
 
+/* It can be of any bytes, and labels, JSON and terminals want text. */
+static void a_path_that_is_no_text_is_told_as_text(void **state)
+{
+	static const struct {
+		const char *path, *told;
+	} rows[] = {
+		{ "lot/gr\xc3\xb6\xc3\x9f" "e", "lot/gr\xc3\xb6\xc3\x9f" "e" },
+		{ "lot/a\xff", "lot/a\\xff" },
+		{ "lot/a\xfe", "lot/a\\xfe" },
+		{ "lot/\xc3", "lot/\\xc3" },
+		{ "lot/\x1b[2J", "lot/\\x1b[2J" },
+		{ "docker/" WEB "/\xff", "docker/" WEB },
+	};
+	struct flow_owner owner;
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		flow_names_cgroup(names, CGROUP_BYTES, rows[i].path);
+		flow_names_owner(names, CGROUP_BYTES, &owner);
+		assert_string_equal(owner.cgroup, rows[i].told);
+	}
+}
+
+static void a_path_is_cut_between_characters(void **state)
+{
+	struct flow_owner owner;
+	char path[FLOW_NAME_MAX + 2];
+
+	(void)state;
+	memset(path, 'a', sizeof(path) - 1);
+	path[sizeof(path) - 1] = '\0';
+	memcpy(path, "\xe5\x90\x8d", 3); /* of which the first byte has no room */
+	flow_names_cgroup(names, CGROUP_BYTES, path);
+	flow_names_owner(names, CGROUP_BYTES, &owner);
+	assert_string_equal(owner.name, path + 3);
+}
+
 static void inside_a_container_the_runtimes_own_are_the_inner_ones(void **state)
 {
 	const struct container inner = { .id = (char *)INNER, .name = (char *)"inner",
@@ -375,6 +412,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, host_set, host_clear)
 	const struct CMUnitTest tests[] = {
 		TEST(a_cgroup_is_a_containers_or_stands_under_its_path),
+		TEST(a_path_that_is_no_text_is_told_as_text),
+		TEST(a_path_is_cut_between_characters),
 		TEST(a_long_path_is_cut_at_the_left),
 		TEST(inside_a_container_the_runtimes_own_are_the_inner_ones),
 		TEST(a_container_that_is_gone_keeps_its_name_while_its_cgroup_is_remembered),

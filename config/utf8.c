@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Where characters end, and which of them are harmless. Called by all that prints names: tables,
- * screens and graphs. */
-#include "lb/ctl/utf8.h"
+ * screens, graphs and formats. */
+#include "config/utf8.h"
 
 #include <stdbool.h>
 #include <stdint.h>
