@@ -92,7 +92,8 @@ void flow_names_owner(const struct flow_names *names, uint64_t cgroup,
  * so that its two ends do not agree. */
 enum flow_direction flow_names_direction(const struct flow *flow);
 
-/* Networks are those of lb.conf's groups by cidr, the longest that fits, else the /24 or /64. */
+/* A network is called as the group of lb.conf by cidr whose prefix is the longest that fits, else
+ * it is the /24 or /64. */
 void flow_names_ends(const struct flow_names *names, const struct flow *flow,
 		     struct flow_ends *ret_ends);
 

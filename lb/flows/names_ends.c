@@ -54,10 +54,11 @@ static void network_node(const struct flow_names *names, const struct addr *addr
 		network = network_around(addr, 96 + 8);
 	} else if (is_ipv6_loopback(addr)) {
 		network = network_around(addr, 128);
+	} else if (found) {
+		names_copy(ret_node->name, names_group_name(names, found));
+		return;
 	} else {
-		network = found ? *found
-				: network_around(addr, addr_is_ipv4(addr) ? IPV4_NETWORK
-									  : IPV6_NETWORK);
+		network = network_around(addr, addr_is_ipv4(addr) ? IPV4_NETWORK : IPV6_NETWORK);
 	}
 	network_format(&network, ret_node->name);
 }

@@ -46,6 +46,7 @@ struct flow_names {
 	struct hash vips, backends; /* struct place */
 	struct hash vip_addresses; /* struct place, of which only the address counts */
 	struct networks direct, groups;
+	struct hash group_names; /* struct named_network: of the prefixes in `groups` */
 };
 
 uint64_t names_hash(const struct flow_names *names, const void *data, size_t size);
@@ -87,6 +88,9 @@ const struct named_service *names_vip_service(const struct flow_names *names,
 const struct named_service *names_backend_service(const struct flow_names *names,
 						  const struct addr *addr, uint16_t port,
 						  uint8_t protocol);
+
+/* The group of lb.conf that has exactly this prefix; NULL: none. */
+const char *names_group_name(const struct flow_names *names, const struct prefix *prefix);
 
 const char *named_service_name(const struct named_service *service);
 

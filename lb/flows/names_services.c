@@ -123,6 +123,57 @@ bool names_is_vip(const struct flow_names *names, const struct addr *addr)
 	return place_find(names, &names->vip_addresses, &question) != NULL;
 }
 
+/* ---- groups ---------------------------------------------------------------------------------- */
+
+struct named_network {
+	struct prefix prefix;
+	char *name;
+};
+_Static_assert(sizeof(struct prefix) == 20, "it is hashed whole");
+
+static bool network_is(const void *item, const void *key)
+{
+	return !memcmp(&((const struct named_network *)item)->prefix, key, sizeof(struct prefix));
+}
+
+static struct named_network *network_find(const struct flow_names *names,
+					  const struct prefix *prefix)
+{
+	return hash_find(&names->group_names, names_hash(names, prefix, sizeof(*prefix)),
+			 network_is, prefix);
+}
+
+const char *names_group_name(const struct flow_names *names, const struct prefix *prefix)
+{
+	const struct named_network *network = network_find(names, prefix);
+
+	return network ? network->name : NULL;
+}
+
+/* Of two groups that have the same one, the first. */
+static void network_name(struct flow_names *names, const struct prefix *prefix, const char *name)
+{
+	struct named_network *network = network_find(names, prefix);
+
+	if (network)
+		return;
+	network = mem_array(1, sizeof(*network));
+	*network = (struct named_network){ *prefix, mem_text(name) };
+	hash_add(&names->group_names, names_hash(names, prefix, sizeof(*prefix)), network);
+}
+
+static void groups_clear(struct flow_names *names)
+{
+	struct named_network *network;
+
+	for (size_t at = 0; (network = hash_next(&names->group_names, &at));) {
+		free(network->name);
+		free(network);
+	}
+	hash_clear(&names->group_names);
+	networks_clear(&names->groups);
+}
+
 /* ---- from lb.conf ---------------------------------------------------------------------------- */
 
 static uint8_t protocol_of(const struct config_service *service)
@@ -195,16 +246,21 @@ static void groups_set(struct flow_names *names, const struct config_policy *pol
 	struct prefix *all;
 	size_t count = 0;
 
-	networks_clear(&names->groups);
+	groups_clear(names);
 	if (!policy)
 		return;
 	for (size_t g = 0; g < policy->group_count; g++)
 		count += policy->groups[g].cidr_count;
 	all = mem_array(count, sizeof(*all));
 	count = 0;
-	for (size_t g = 0; g < policy->group_count; g++)
-		for (size_t c = 0; c < policy->groups[g].cidr_count; c++)
-			all[count++] = policy->groups[g].cidr[c];
+	for (size_t g = 0; g < policy->group_count; g++) {
+		const struct config_group *group = &policy->groups[g];
+
+		for (size_t c = 0; c < group->cidr_count; c++) {
+			network_name(names, &group->cidr[c], group->name);
+			all[count++] = group->cidr[c];
+		}
+	}
 	networks_set(&names->groups, all, count);
 	free(all);
 }
@@ -251,5 +307,5 @@ void names_services_clear(struct flow_names *names)
 	places_clear(&names->backends);
 	places_clear(&names->vip_addresses);
 	networks_clear(&names->direct);
-	networks_clear(&names->groups);
+	groups_clear(names);
 }
