@@ -219,6 +219,17 @@ static void event_end(struct event **event)
 	*event = NULL;
 }
 
+static void services_forget(struct flows *flows)
+{
+	for (size_t i = 0; i < flows->service_name_count; i++)
+		free(flows->service_names[i]);
+	free(flows->service_names);
+	flows->service_names = NULL;
+	flows->service_name_count = 0;
+	free(flows->services);
+	flows->services = NULL;
+}
+
 /* The kernel's side alone: what was added up and kept stays. */
 static void kernel_close(struct flows *flows)
 {
@@ -231,6 +242,7 @@ static void kernel_close(struct flows *flows)
 	flows->records = NULL;
 	free(flows->met);
 	flows->met = NULL;
+	services_forget(flows);
 	free(flows->found);
 	flows->found = NULL;
 	calls_free(flows->calls);
@@ -295,6 +307,7 @@ static int kernel_open(struct flows *flows, size_t records, struct diag *diag)
 		return err;
 	flows->records = flow_kernel_records(flows->kernel, &flows->record_count);
 	flows->met = mem_array(flows->record_count, sizeof(*flows->met));
+	flows->services = mem_array(flows->record_count, sizeof(*flows->services));
 	flows->found = mem_array(flows->record_count, sizeof(*flows->found));
 	flows->calls = calls_new(flows->record_count);
 	flows->accounts = accounts_new(flows->record_count);

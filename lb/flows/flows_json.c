@@ -57,7 +57,9 @@ static void records_add(struct flows *flows, const struct flow_filter *filter,
 	}
 	qsort(found, count, sizeof(*found), compare_starts);
 	for (size_t i = 0; i < count; i++) {
-		struct flow copy = *found[i];
+		const struct flow_record *record = (const struct flow_record *)found[i];
+		size_t number = (size_t)(record - flows->records);
+		struct flow copy = record->flow;
 		struct row_room room;
 		struct flow_row row;
 
@@ -65,7 +67,7 @@ static void records_add(struct flows *flows, const struct flow_filter *filter,
 			copy.outcome = FLOW_RUNS;
 			copy.end_ns = 0;
 		}
-		row = row_make(flows, &copy, &room);
+		row = row_make(flows, number, &copy, &room);
 		if (row_matches(&row, filter))
 			json_object_array_add(list, row_json(&row));
 	}

@@ -64,8 +64,9 @@ struct row_room {		/* what a row points into */
 	char netns[24];
 };
 
-/* `room` must live as long as the row. */
-struct flow_row row_make(struct flows *flows, const struct flow *flow, struct row_room *room);
+/* Of the flow in that record. `room` must live as long as the row. */
+struct flow_row row_make(struct flows *flows, size_t number, const struct flow *flow,
+			 struct row_room *room);
 struct flow_row *row_copy(const struct flow_row *row); /* in one piece, for free() */
 
 bool row_matches(const struct flow_row *row, const struct flow_filter *filter);
@@ -101,6 +102,10 @@ struct flows {
 	struct flow_record *records;	/* mapped */
 	size_t record_count;
 	uint64_t *met;			/* by record: which flow of it was met; see flow_meet() */
+	const char **services;		/* by record: that flow's, once it was known; it stays when
+					 * the backend goes. One of the names below */
+	char **service_names;
+	size_t service_name_count;
 	uint32_t *found;		/* room for the numbers of all records */
 	struct flow_names *names;
 	struct places *places;
@@ -130,6 +135,9 @@ uint64_t flows_now_ns(void); /* CLOCK_MONOTONIC */
  * after a sample of the kernel's figures. */
 void flows_harvest(struct flows *flows);
 void flows_sample(struct flows *flows);
+/* Its service: the first that it was known to come through, else the one of now; NULL: none. */
+const char *flows_service(struct flows *flows, size_t number, const struct flow *flow,
+			  const char *now);
 /* The end of an interval: sockets that are gone are found out. */
 void flows_turn(struct flows *flows);
 /* An event that counts those for which there was no room; each second. */

@@ -88,7 +88,8 @@ static const char *end_text(const __u8 *bytes, uint16_t port, const struct flow 
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
-struct flow_row row_make(struct flows *flows, const struct flow *flow, struct row_room *room)
+struct flow_row row_make(struct flows *flows, size_t number, const struct flow *flow,
+			 struct row_room *room)
 {
 	const struct flow_owner *owner = &room->ends.owner;
 	const struct flow_node *peer;
@@ -105,7 +106,7 @@ struct flow_row row_make(struct flows *flows, const struct flow *flow, struct ro
 	row.cgroup = *owner->cgroup ? owner->cgroup : NULL;
 	row.group = isolation_groups(flows->manager->isolation, line, count, flow->netns);
 	row.netns = places_netns(flows->places, flow->netns, room->netns);
-	row.service = room->ends.service;
+	row.service = flows_service(flows, number, flow, room->ends.service);
 	row.peer = peer->name;
 	return row;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "config/mem.h"
 #include "lb/events.h"
 #include "lb/flows/flows_private.h"
 #include "lb/log.h"
@@ -72,11 +73,35 @@ static void flow_meet(struct flows *flows, size_t number, const struct flow *flo
 
 	if (flows->met[number] == which)
 		return;
+	if (flows->met[number] / 2 != flow->start_ns)
+		flows->services[number] = NULL;
 	flows->met[number] = which;
 	places_meet(flows->places, flow->cgroup);
 	flow_names_learn(flows->names, flow, flows->host_netns);
 	if (flow->direction == FLOW_OUT && flow->netns == flows->host_netns)
 		calls_note(flows->calls, number, flow);
+}
+
+/* Services are few, and stay. */
+static const char *service_name(struct flows *flows, const char *name)
+{
+	for (size_t i = 0; i < flows->service_name_count; i++)
+		if (!strcmp(flows->service_names[i], name))
+			return flows->service_names[i];
+	flows->service_names = mem_must(realloc(flows->service_names,
+						(flows->service_name_count + 1) *
+						sizeof(*flows->service_names)));
+	return flows->service_names[flows->service_name_count++] = mem_text(name);
+}
+
+const char *flows_service(struct flows *flows, size_t number, const struct flow *flow,
+			  const char *now)
+{
+	if (flows->met[number] / 2 != flow->start_ns)
+		return now; /* another flow has the record since the last pass */
+	if (!flows->services[number] && now)
+		flows->services[number] = service_name(flows, now);
+	return flows->services[number];
 }
 
 /* The edge of a flow stands in the graph once, also where the host's address hides who began. */
@@ -98,6 +123,7 @@ static void live_take(struct flows *flows, size_t number, struct flow_record *co
 	copy->flow.end_ns = 0;
 	places_count(flows->places, copy->flow.cgroup);
 	flow_names_ends(flows->names, &copy->flow, &ends);
+	flows_service(flows, number, &copy->flow, ends.service);
 	edges_add(flows, number, copy, &ends, now_ns);
 	flows->live++;
 }
@@ -109,7 +135,7 @@ static void ended_take(struct flows *flows, size_t number, const struct flow_rec
 	struct flow_row row;
 
 	flow_kernel_free(flows->kernel, number);
-	row = row_make(flows, &copy->flow, &room);
+	row = row_make(flows, number, &copy->flow, &room);
 	edges_add(flows, number, copy, &room.ends, now_ns);
 	failure_tell(flows, &row);
 	ended_keep(&flows->ended, &row);
