@@ -4,7 +4,6 @@ groups of the test, each in its own network namespace."""
 
 import errno
 import json
-import os
 import re
 import signal
 import subprocess
@@ -13,30 +12,14 @@ import pytest
 
 import cgroups
 import influx
-from balancer import TUNING, backend, config, service
+from balancer import TUNING
 from isolated import rule
 from lab import Lab, wait_for
-from seen import (ENDED, Refused, ask, ended, flow, flows, flows_part, metrics, seen_by, talker)
-from topology import CLIENT4, CLIENT6, DSR4, VIP4, VIP6, Bridged, vip_on_lo
+from seen import (ENDED, Refused, ask, ended, flow, flows, metrics, seen_by, talker)
+from topology import CLIENT4, CLIENT6, DSR4, VIP4, VIP6
+from watched import HERE, PORT, THERE, Watched, alone, balanced, closed, joined
 
-HERE, THERE = Bridged.addresses(1), Bridged.addresses(2)
 FAMILIES = (0, 1)
-PORT = 7000
-
-
-class Watched(Bridged):
-    """`here` in c1 talks to `there` in c2; `outside` is the client, `local` a process of the host."""
-
-    def __init__(self, lab):
-        super().__init__(lab, containers=3)
-        self.here, self.there, self.third, self.outside, self.local = (
-            talker(host, name) for host, name in zip(
-                (*self.servers, self.client, self.edge),
-                ("here", "there", "third", "outside", "local")))
-        self.all = [each.cgroup for each in
-                    (self.here, self.there, self.third, self.outside, self.local)]
-        for host in self.servers:
-            vip_on_lo(host, DSR4)
 
 
 @pytest.fixture(name="network", scope="module")
@@ -50,30 +33,9 @@ def fixture_network(ground, tmp_path_factory):  # pylint: disable=unused-argumen
         lab.close()
 
 
-def alone(network, extra="", stands=None):
-    """An lb.conf with nothing but flows."""
-    return "version = 1;\n" + TUNING + flows_part(*(network.all if stands is None else stands),
-                                                  extra=extra)
-
-
 @pytest.fixture(name="watching")
 def fixture_watching(network, lbd):
     return lbd.start(alone(network))
-
-
-def joined(client, server, address, port=PORT, to=None, to_port=None, name="s"):
-    """A connection; the port of the client's end."""
-    server("listen", "listener", address=address, port=port)
-    local = client("connect", name, address=to or address, port=to_port or port)
-    server("accept", name, listener="listener")
-    server("close", "listener")
-    return local
-
-
-def closed(client, server, name="s"):
-    client("close", name)
-    assert server("receive", name, size=1) == 0
-    server("close", name)
 
 
 def host(address):
@@ -344,25 +306,6 @@ def text_of(balancer):
                                   "http://lbd/metrics").stdout
 
 
-@pytest.fixture(name="hostile")
-def fixture_hostile(network):
-    """In a cgroup whose name is anything but text: bytes of no character, a quote, a backslash."""
-    made = talker(network.servers[2], os.fsdecode(b'a\xff"\\\xc3b'), parent=network.here.cgroup)
-    yield made
-    made.end()
-    made.cgroup.remove()
-
-
-def test_a_cgroup_of_any_name_loses_no_scrape(network, watching, hostile):
-    joined(hostile, network.there, THERE[0])
-    closed(hostile, network.there)
-    wait_for(lambda: watching.show()["flows"]["ended_kept"] == 2, "the ends")
-    name = network.here.cgroup.name + r'/a\\xff\"\\\\xc3b'
-    assert metrics(watching)[f'edgelb_container_flows_total{{container="{name}",direction="out",'
-                             'protocol="tcp"}'] == 1
-    subprocess.run(["promtool", "check", "metrics"], check=True, input=text_of(watching), text=True)
-
-
 def test_flows_have_the_groups_of_their_container(network, lbd):
     group = f'{{ name = "front"; cgroup = "{network.here.cgroup.name}"; }}'
     policy = f"policy: {{ groups = ( {group} ); rules = ( {rule('allow', 'front')} ); }};\n"
@@ -374,13 +317,6 @@ def test_flows_have_the_groups_of_their_container(network, lbd):
 
 
 # ---- services ------------------------------------------------------------------------------------
-
-def balanced(network):
-    return config(service("web", [VIP4, VIP6], [backend("c1", *HERE)]),
-                  service("direct", [DSR4], [backend("c2", THERE[0], port=0)], ports=[81],
-                          forward="dsr"),
-                  extra=flows_part(*network.all))
-
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_flow_through_a_nat_vip_has_its_service_at_both_ends(network, lbd, family):
