@@ -2,7 +2,9 @@
 """What a policy says of what it does: events, exact counts, audit and its break-glass, and rules
 that are written from what was seen."""
 
+import os
 import re
+import signal
 import socket
 
 import pytest
@@ -78,6 +80,33 @@ def test_a_flood_is_counted_exactly_and_told_rarely(network, lbd):
     assert row["refused"] == count
     assert row["untold"] + lines == count
     assert lines < 200  # ten a second of a rule on a CPU
+
+
+def test_a_full_ring_is_counted_exactly_while_its_reader_stands_still(network, lbd):
+    """Each of many rules may tell of ten a second on a CPU: more than there is room for."""
+    ports, count = range(20_000, 20_600), 12
+    lbd.reload(policy({"here": network.group("netns")},
+                      *(rule("deny", "here", None, "udp", [port]) for port in ports)))
+    lost = shown(lbd)["lost"]["events"]
+    before = lbd.process.output().count("refused: udp")
+    os.kill(lbd.process.pid, signal.SIGSTOP)
+    try:
+        with network.here.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            for port in ports:
+                for _ in range(count):
+                    with pytest.raises(PermissionError):
+                        sock.sendto(b"x", (THERE4, port))
+            sock.sendto(b"x", (THERE4, PORT))
+    finally:
+        os.kill(lbd.process.pid, signal.SIGCONT)
+    rows = [row for row in shown(lbd)["rules"] if row["refused"]]
+    assert [row["refused"] for row in rows] == [count] * len(ports)
+    assert shown(lbd)["lost"]["events"] > lost
+
+    def all_told():
+        lines = lbd.process.output().count("refused: udp") - before
+        return lines + sum(row["untold"] for row in rows) == count * len(ports)
+    wait_for(all_told, "a line of each that was not untold")
 
 
 # ---- audit -----------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ PORT = 7000
 
 
 class Watched(Bridged):
-    """`here` in c1 talks to `there` in c2; `outside` is the client, `local` a process of the host."""
+    """`here` in c1 talks to `there` in c2; `outside` is the client, `local` one of the host's own."""
 
     def __init__(self, lab):
         super().__init__(lab, containers=3)
