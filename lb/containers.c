@@ -180,6 +180,7 @@ static void connection_tell(struct manager *manager)
 	struct container_source *source = manager->containers;
 	const char *reason = runtime_reason(source->runtime);
 	char object[OBJECT_MAX], cause[RUNTIME_REASON_MAX + 64] = "";
+	const char *before = reason[0] ? NULL : "not connected"; /* of another reason: no change */
 
 	if (!strcmp(source->reason, reason))
 		return;
@@ -191,7 +192,7 @@ static void connection_tell(struct manager *manager)
 		    &(struct change){
 			    .kind = EVENT_CONTAINER,
 			    .object = object,
-			    .from = source->reason[0] ? "not connected" : "connected",
+			    .from = source->reason[0] ? before : "connected",
 			    .to = reason[0] ? "not connected" : "connected",
 			    .cause = cause,
 		    });
