@@ -7,11 +7,14 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "config/mem.h"
 #include "config/units.h"
+#include "config/utf8.h"
 #include "lb/ctl/client.h"
 #include "lb/ctl/ctl.h"
 #include "lb/ctl/fields.h"
@@ -38,8 +41,11 @@ struct following {
 /* Names of cgroups may hold anything, and a terminal obeys some of it. */
 static void clean_print(const char *text)
 {
-	for (; *text; text++)
-		putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
+	char *clean = mem_text(text);
+
+	utf8_clean(clean);
+	fputs(clean, stdout);
+	free(clean);
 }
 
 /* A kind that this lbctl does not know is never left out unless others were asked for. */
