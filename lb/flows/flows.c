@@ -27,10 +27,18 @@
 static int stands_attach(struct flows *flows, const struct config_flows *config, uint64_t *ret_ids,
 			 struct diag *diag)
 {
-	const char **there = mem_array(config->cgroup_count + 1, sizeof(*there));
+	const char **there;
+	char root[CGROUP_PATH_MAX];
 	size_t count = 0;
-	int err;
+	int err = cgroup_fs_root(root);
 
+	if (err) {
+		diag_add(diag, NULL, 0, "flows: cgroup v2 is not mounted here, and nothing is seen "
+			 "without it: \"mount -t cgroup2 cgroup2 /sys/fs/cgroup\", or another "
+			 "place where that one is taken");
+		return err;
+	}
+	there = mem_array(config->cgroup_count + 1, sizeof(*there));
 	for (size_t i = 0; i < config->cgroup_count; i++) {
 		ret_ids[i] = 0;
 		if (!cgroup_fs_id(config->cgroups[i], &ret_ids[i]))
@@ -425,7 +433,7 @@ static int target_follow(struct flows *flows, const struct config_flows *config)
 static int config_follow(struct flows *flows, const struct config_flows *config, struct diag *diag)
 {
 	uint64_t *ids = mem_array(config->cgroup_count, sizeof(*ids)), *before = flows->stands;
-	bool first = !flows->config, was_loaded = flow_kernel_is_loaded(flows->manager->pin);
+	bool was_loaded = flow_kernel_is_loaded(flows->manager->pin);
 	int err;
 
 	names_open(flows);
@@ -443,19 +451,22 @@ static int config_follow(struct flows *flows, const struct config_flows *config,
 	free(before);
 	ended_resize(&flows->ended, config->keep);
 	interval_set(flows, config->interval_ms);
-	if (first)
-		log_notice("flows: none → seen");
 	return 0;
 }
 
 int flows_apply(struct flows *flows, const struct config *config, struct diag *diag)
 {
+	char *changes;
 	int err;
 
 	if (!config->flows)
 		return !flows->kernel && !flow_kernel_is_loaded(flows->manager->pin)
 			       ? 0 : flows_unload(flows, diag);
+	changes = flows_plan(flows, config);
 	err = config_follow(flows, config->flows, diag);
+	if (!err && changes)
+		log_notice("%s", changes);
+	free(changes);
 	/* What could not be put back is about to be freed. */
 	if (err && config == flows->manager->config && flows->config != config->flows)
 		parts_close(flows);

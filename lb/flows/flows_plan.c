@@ -34,7 +34,9 @@ static void changes_plan(FILE *to, const struct config_flows *from, const struct
 	if (stands_differ(from, now))
 		fputs("; other cgroups", to);
 	if (flows_target_differs(from, now))
-		fputs(now->influxdb ? "; another target for lines" : "; no target for lines", to);
+		fputs(!now->influxdb   ? "; no target for lines any more"
+		      : from->influxdb ? "; another target for lines"
+				       : "; a target for lines", to);
 }
 
 char *flows_plan(const struct flows *flows, const struct config *config)
