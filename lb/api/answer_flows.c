@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lb/api/answer.h"
+#include "lb/api/api.h"
 
 #define SECONDS_MAX 315360000 /* ten years */
 
@@ -70,27 +71,42 @@ static int peer_vet(const char *peer, struct diag *diag)
 	return -EINVAL;
 }
 
-void answer_flows(struct flows *flows, struct evhttp_request *request)
+/* As flows_answer_begin(), of what the query asks for; NULL is also what diag has. */
+static struct flows_answer *flows_begin(struct flows *flows, const struct evkeyvalq *query,
+					struct diag *diag)
+{
+	struct flow_filter filter = { .container = evhttp_find_header(query, "container"),
+				      .peer = evhttp_find_header(query, "peer") };
+	uint64_t port = 0;
+
+	if (query_number(query, "port", UINT16_MAX, &port, diag) ||
+	    query_number(query, "since", SECONDS_MAX, &filter.since_s, diag) ||
+	    peer_vet(filter.peer, diag))
+		return NULL;
+	filter.port = (uint16_t)port;
+	return flows_answer_begin(flows, &filter);
+}
+
+void answer_flows(struct flows *flows, struct flows_parts *parts, struct evhttp_request *request)
 {
 	static const char *const keys[] = { "container", "peer", "port", "since", NULL };
 	_cleanup_diag_ struct diag diag = { 0 };
-	struct json_object *object = NULL;
-	struct flow_filter filter = { 0 };
+	struct flows_answer *answer = NULL;
 	struct evkeyvalq query;
-	uint64_t port = 0;
 
+	if (!flows_parts_have_room(parts)) {
+		diag_add(&diag, NULL, 0, "too many ask for flows at once: ask again later");
+		answer_json(request, 503, errors_json(&diag));
+		return;
+	}
 	if (!keys_read(request, keys, &query, &diag)) {
-		filter.container = evhttp_find_header(&query, "container");
-		filter.peer = evhttp_find_header(&query, "peer");
-		if (!query_number(&query, "port", UINT16_MAX, &port, &diag) &&
-		    !query_number(&query, "since", SECONDS_MAX, &filter.since_s, &diag) &&
-		    !peer_vet(filter.peer, &diag)) {
-			filter.port = (uint16_t)port;
-			object = flows_json(flows, &filter);
-		}
+		answer = flows_begin(flows, &query, &diag);
 		evhttp_clear_headers(&query);
 	}
-	answer_object(request, object, &diag);
+	if (answer)
+		flows_parts_begin(parts, request, answer);
+	else
+		answer_object(request, NULL, &diag);
 }
 
 void answer_graph(struct flows *flows, struct evhttp_request *request)

@@ -5,9 +5,10 @@
 
 #include <event2/http.h>
 
+#include "lb/api/flows_parts.h"
 #include "lb/flows/flows.h"
 
-void answer_flows(struct flows *flows, struct evhttp_request *request);
+void answer_flows(struct flows *flows, struct flows_parts *parts, struct evhttp_request *request);
 void answer_graph(struct flows *flows, struct evhttp_request *request);
 void answer_containers(struct flows *flows, struct evhttp_request *request);
 

@@ -28,6 +28,7 @@ struct api {
 	struct manager *manager;
 	struct evhttp *local, *remote;	/* on the socket; on TCP, read-only */
 	struct events_waits *waits;
+	struct flows_parts *parts;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 };
 
@@ -286,7 +287,7 @@ static void handle_events(struct api *api, struct evhttp_request *request,
 static void handle_flows(struct api *api, struct evhttp_request *request, struct json_object *body)
 {
 	(void)body;
-	answer_flows(api->manager->flows, request);
+	answer_flows(api->manager->flows, api->parts, request);
 }
 
 static void handle_graph(struct api *api, struct evhttp_request *request, struct json_object *body)
@@ -466,6 +467,7 @@ int api_open(struct manager *manager, struct api **ret_api, struct diag *diag)
 	if (!api)
 		return -ENOMEM;
 	api->manager = manager;
+	api->parts = flows_parts_open(manager->loop);
 	err = events_waits_open(manager, &api->waits);
 	if (!err)
 		err = local_listen(api, manager->socket, diag);
@@ -484,6 +486,7 @@ void api_close(struct api *api)
 	if (!api)
 		return;
 	events_waits_close(api->waits);
+	flows_parts_close(api->parts);
 	if (api->local)
 		evhttp_free(api->local);
 	if (api->remote)

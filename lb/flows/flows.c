@@ -259,6 +259,7 @@ static void kernel_close(struct flows *flows)
 	flows->accounts = NULL;
 	flows->record_count = 0;
 	flows->last_sample_ns = 0;
+	flows->age++;
 }
 
 static void parts_close(struct flows *flows)
@@ -449,6 +450,7 @@ static int config_follow(struct flows *flows, const struct config_flows *config,
 	flows->stands = ids;
 	stands_tell(flows, NULL);
 	free(before);
+	flows->age += flows->ended.room != config->keep;
 	ended_resize(&flows->ended, config->keep);
 	interval_set(flows, config->interval_ms);
 	return 0;

@@ -29,7 +29,7 @@ char *flows_plan(const struct flows *flows, const struct config *config);
 /* Containers, services or the networks of backends have changed. */
 void flows_wake(struct flows *flows);
 
-/* ---- lb/flows/flows_json.c; the caller puts the objects ------------------------------------- */
+/* ---- lb/flows/flows_answer.c: all flows that a filter lets through --------------------------- */
 
 struct flow_filter {
 	const char *container;	/* name, cgroup's path or its last part; NULL: all */
@@ -38,8 +38,16 @@ struct flow_filter {
 	uint64_t since_s;	/* those too that ended in so many seconds; 0: those that live */
 };
 
-/* {"flows":[...], "other":{...}, "forgotten":N}; NULL: the config has no flows. Samples first. */
-struct json_object *flows_json(struct flows *flows, const struct flow_filter *filter);
+/* {"flows":[...], "other":{...}, "forgotten":N}, made a part at a time: of a million flows it takes
+ * half a minute, for which nothing else can wait. Samples first. NULL: the config has no flows. */
+struct flows_answer;
+struct flows_answer *flows_answer_begin(struct flows *flows, const struct flow_filter *filter);
+/* The next part of the text. Returns whether there is more. */
+bool flows_answer_part(struct flows_answer *answer, FILE *to);
+void flows_answer_free(struct flows_answer *answer); /* before `flows`; NULL is fine */
+
+/* ---- lb/flows/flows_json.c; the caller puts the objects ------------------------------------- */
+
 /* {"nodes":[...], "edges":[...]}: edges on which something happened in so many seconds; 0: all. */
 struct json_object *flows_graph_json(struct flows *flows, uint64_t since_s);
 /* {"containers":[...], "interval_ms":N, "other":{...}} */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Flows, the graph, and what containers have done, for lbctl. */
+/* The graph, what containers have done, and how much there is, for lbctl. */
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +16,7 @@ static struct json_object *number_json(uint64_t number)
 	return json_object_new_uint64(number);
 }
 
-/* What found no record, since the programs were loaded. */
-static struct json_object *other_json(const struct flows *flows)
+struct json_object *flows_other_json(const struct flows *flows)
 {
 	struct json_object *object = json_object_new_object();
 	struct flow_other other = { 0 };
@@ -29,87 +28,6 @@ static struct json_object *other_json(const struct flows *flows)
 	ADD(object, "bytes_in", number_json(other.bytes_in));
 	ADD(object, "bytes_out", number_json(other.bytes_out));
 	ADD(object, "no_memory", number_json(other.no_memory));
-	return object;
-}
-
-/* ---- flows ----------------------------------------------------------------------------------- */
-
-static int compare_starts(const void *a, const void *b)
-{
-	const struct flow *one = *(const struct flow *const *)a;
-	const struct flow *other = *(const struct flow *const *)b;
-
-	return one->start_ns < other->start_ns ? -1 : one->start_ns > other->start_ns;
-}
-
-/* Those that have a record, also where it has just ended and is not harvested yet. */
-static void records_add(struct flows *flows, const struct flow_filter *filter,
-			struct json_object *list)
-{
-	const struct flow **found = mem_array(flows->record_count, sizeof(*found));
-	size_t count = 0;
-
-	for (size_t i = 0; i < flows->record_count; i++) {
-		const struct flow *flow = &flows->records[i].flow;
-
-		if (flow->life == FLOW_LIVE || (flow->life == FLOW_ENDED && filter->since_s))
-			found[count++] = flow;
-	}
-	qsort(found, count, sizeof(*found), compare_starts);
-	for (size_t i = 0; i < count; i++) {
-		const struct flow_record *record = (const struct flow_record *)found[i];
-		size_t number = (size_t)(record - flows->records);
-		struct flow copy = record->flow;
-		struct row_room room;
-		struct flow_row row;
-
-		if (copy.life == FLOW_LIVE) { /* it may be ending while it is copied */
-			copy.outcome = FLOW_RUNS;
-			copy.end_ns = 0;
-		}
-		row = row_make(flows, number, &copy, &room);
-		if (row_matches(&row, filter))
-			json_object_array_add(list, row_json(&row));
-	}
-	free(found);
-}
-
-static uint64_t ns_before(uint64_t seconds)
-{
-	uint64_t now_ns = flows_now_ns();
-
-	return seconds < now_ns / NS_PER_S ? now_ns - seconds * NS_PER_S : 0;
-}
-
-static void ended_add(struct flows *flows, const struct flow_filter *filter,
-		      struct json_object *list)
-{
-	uint64_t from_ns = ns_before(filter->since_s);
-	size_t kept = ended_kept(&flows->ended);
-
-	for (size_t i = 0; i < kept; i++) {
-		const struct flow_row *row = ended_at(&flows->ended, i);
-
-		if (row->flow.end_ns >= from_ns && row_matches(row, filter))
-			json_object_array_add(list, row_json(row));
-	}
-}
-
-struct json_object *flows_json(struct flows *flows, const struct flow_filter *filter)
-{
-	struct json_object *object, *list;
-
-	if (!flows->kernel)
-		return NULL;
-	flows_sample(flows);
-	object = json_object_new_object();
-	list = json_object_new_array();
-	if (filter->since_s)
-		ended_add(flows, filter, list);
-	records_add(flows, filter, list);
-	ADD(object, "flows", list);
-	ADD(object, "other", other_json(flows));
-	ADD(object, "forgotten", number_json(flows->ended.forgotten));
 	return object;
 }
 
@@ -165,7 +83,7 @@ static struct json_object *nodes_json(const struct flow_node **nodes, size_t cou
 
 struct json_object *flows_graph_json(struct flows *flows, uint64_t since_s)
 {
-	uint64_t from_ns = since_s ? ns_before(since_s) : 0;
+	uint64_t from_ns = since_s ? flows_ns_before(since_s) : 0;
 	const struct account_edge *const *edges;
 	struct json_object *object, *list;
 	const struct flow_node **nodes;
@@ -287,7 +205,7 @@ struct json_object *flows_containers_json(struct flows *flows)
 		json_object_array_add(list, container_json(flows, root, containers[i]));
 	ADD(object, "containers", list);
 	ADD(object, "interval_ms", number_json(flows->config->interval_ms));
-	ADD(object, "other", other_json(flows));
+	ADD(object, "other", flows_other_json(flows));
 	return object;
 }
 
@@ -334,7 +252,7 @@ struct json_object *flows_show_json(const struct flows *flows)
 	ADD(object, "ended_kept", number_json(ended_kept(&flows->ended)));
 	ADD(object, "keep", number_json(flows->ended.room));
 	ADD(object, "forgotten", number_json(flows->ended.forgotten));
-	ADD(object, "other", other_json(flows));
+	ADD(object, "other", flows_other_json(flows));
 	ADD(object, "influxdb", flows->influx ? influx_json(flows) : NULL);
 	return object;
 }

@@ -112,6 +112,7 @@ struct flows {
 	struct calls *calls;
 	struct accounts *accounts;
 	struct ended ended;
+	unsigned int age;		/* another one: records or those that ended are others */
 	struct influx *influx;		/* NULL: nobody wants lines */
 
 	uint64_t host_netns;		/* cookie of our own */
@@ -130,6 +131,10 @@ struct flows {
 };
 
 uint64_t flows_now_ns(void); /* CLOCK_MONOTONIC */
+uint64_t flows_ns_before(uint64_t seconds); /* that long ago, or at the beginning */
+
+/* lb/flows/flows_json.c: what found no record, since the programs were loaded; the caller puts it. */
+struct json_object *flows_other_json(const struct flows *flows);
 
 /* lb/flows/sample.c: reads the records that ended, and frees them; those that live too if `whole`,
  * after a sample of the kernel's figures. */

@@ -24,6 +24,13 @@ uint64_t flows_now_ns(void)
 	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
+uint64_t flows_ns_before(uint64_t seconds)
+{
+	uint64_t now_ns = flows_now_ns();
+
+	return seconds < now_ns / NS_PER_S ? now_ns - seconds * NS_PER_S : 0;
+}
+
 /* ---- events ---------------------------------------------------------------------------------- */
 
 static void failure_tell(struct flows *flows, const struct flow_row *row)

@@ -141,9 +141,9 @@ class Balancer:
     def wait_log(self, text):
         self.process.wait_output(text)
 
-    def unload(self):
+    def unload(self, *options):
         """With or without a daemon: nothing of it is left."""
-        result = self.ctl("unload")
+        result = self.ctl("unload", *options)
         if self.process and self.process.running():
             self.process.wait()
         return result
