@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Text that others made, such as a name out of somebody's container, on its way to a terminal or into a format. */
+/* Text that others made, such as a name out of somebody's container, on its way to a terminal or
+ * into a format. */
 #ifndef CONFIG_UTF8_H
 #define CONFIG_UTF8_H
 

@@ -13,7 +13,7 @@
 
 struct flows_answer {
 	struct flows *flows;
-	unsigned int age;	/* of them; another one: what is yet to come is not there any more */
+	unsigned int age;	/* of them; another one: what is yet to come is gone */
 	struct flow_filter filter;
 	char *container, *peer;	/* what it points to */
 	uint64_t from_ns;

@@ -133,7 +133,7 @@ struct flows {
 uint64_t flows_now_ns(void); /* CLOCK_MONOTONIC */
 uint64_t flows_ns_before(uint64_t seconds); /* that long ago, or at the beginning */
 
-/* lb/flows/flows_json.c: what found no record, since the programs were loaded; the caller puts it. */
+/* lb/flows/flows_json.c: what found no record since the tables were made; the caller puts it. */
 struct json_object *flows_other_json(const struct flows *flows);
 
 /* lb/flows/sample.c: reads the records that ended, and frees them; those that live too if `whole`,
