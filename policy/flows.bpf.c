@@ -120,6 +120,15 @@ static __always_inline __u64 cgroup_of(struct tcp_sock *tcp)
 	return tcp->inet_conn.icsk_inet.sk.sk_cgrp_data.cgroup->kn->id;
 }
 
+/* A socket that has begun to connect, and whose SYN crosses that of the other end, is told of once
+ * more, as one that was accepted. */
+static __always_inline bool has_begun(struct bpf_sock *sk)
+{
+	struct flow_socket *own = bpf_sk_storage_get(&flow_sockets, sk, 0, 0);
+
+	return own && own->number != FLOW_NONE && own->number != FLOW_IS_OVER;
+}
+
 static __always_inline void ops_begin(struct bpf_sock_ops *ops, struct bpf_sock *sk, bool in)
 {
 	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
@@ -168,7 +177,8 @@ int flow_sock_ops(struct bpf_sock_ops *ops)
 		ops_begin(ops, sk, false);
 		break;
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
-		ops_begin(ops, sk, true);
+		if (!has_begun(sk))
+			ops_begin(ops, sk, true);
 		break;
 	case BPF_SOCK_OPS_STATE_CB:
 		ops_state(ops, sk);

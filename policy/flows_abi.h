@@ -104,11 +104,12 @@ struct flow_record {
 struct flow_socket {
 	__u64 cookie;		/* of the socket: the record is ours while it has the same */
 	__u64 cgroup, netns;	/* stamped when the socket was made, where that was seen */
-	__u32 number;		/* of the record; FLOW_NONE, FLOW_IS_OTHER */
+	__u32 number;		/* of the record; FLOW_NONE, FLOW_IS_OTHER, FLOW_IS_OVER */
 	__u32 flags;		/* FLOW_SOCKET_* */
 };
 #define FLOW_NONE	0xffffffffU	/* no record yet */
 #define FLOW_IS_OTHER	0xfffffffeU	/* there was none for it: counted in flow_other */
+#define FLOW_IS_OVER	0xfffffffdU	/* TCP: its connection has ended; it may connect again */
 
 /* flow_peers: hash, as many as there are records, of sockets for datagrams with several remote
  * ends: flow_peer_key() → __u32 number of the record. The record itself says whose it is; in the

@@ -153,25 +153,27 @@ static __always_inline void ends_read(struct flow_birth *birth, struct bpf_sock 
 	birth->remote_port = bpf_ntohs(FIELD(sk, dst_port));
 }
 
+/* From the first moment on it says whose it is: another CPU may have a packet of the socket. */
 static __always_inline struct flow_socket *connection_know(struct bpf_sock *sk,
 							   struct flow_birth *birth, __u32 flags)
 {
+	const struct flow_socket fresh = { .cookie = birth->cookie, .number = FLOW_NONE };
 	struct flow_socket *own;
 
-	own = bpf_sk_storage_get(&flow_sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	own = bpf_sk_storage_get(&flow_sockets, sk, (void *)&fresh,
+				 BPF_SK_STORAGE_GET_F_CREATE);
 	if (!own)
 		return NULL;
 	ends_read(birth, sk);
 	birth->protocol = 6 /* IPPROTO_TCP */;
 	vip_find(birth, sk);
-	own->cookie = birth->cookie;
 	own->cgroup = birth->cgroup;
 	own->netns = birth->netns;
 	own->flags = flags;
-	write_once(&own->number, FLOW_NONE);
 	return own;
 }
 
+/* Two CPUs may adopt one socket at a time: the slower one drops its record unseen. */
 static __always_inline bool connection_record(struct flow_socket *own,
 					      const struct flow_birth *birth)
 {
@@ -179,7 +181,10 @@ static __always_inline bool connection_record(struct flow_socket *own,
 
 	if (number == FLOW_NONE)
 		return false;
-	write_once(&own->number, number);
+	if (__sync_val_compare_and_swap(&own->number, FLOW_NONE, number) != FLOW_NONE) {
+		record_drop(number);
+		return true;
+	}
 	record_begin(number);
 	cgroup_tell(birth->cgroup);
 	return true;
@@ -196,9 +201,12 @@ static __always_inline bool connection_begin(struct bpf_sock *sk, struct flow_bi
 {
 	struct flow_socket *own = connection_know(sk, birth, 0);
 
-	if (own && !connection_record(own, birth))
+	if (!own)
+		return false;
+	write_once(&own->number, FLOW_NONE); /* it may have connected before */
+	if (!connection_record(own, birth))
 		connection_be_other(own);
-	return own;
+	return true;
 }
 
 static __always_inline __u8 outcome_of(int error, __u32 old_state)
@@ -230,7 +238,8 @@ static __always_inline void connection_end(struct flow_socket *own, struct tcp_s
 	__u32 number = own->number;
 	struct tcp_figures figures;
 
-	own->number = FLOW_NONE; /* it may connect again */
+	/* Its state is still the old one, and packets come: they must not adopt it. */
+	write_once(&own->number, FLOW_IS_OVER);
 	figures_read(&figures, tcp);
 	if (number == FLOW_IS_OTHER)
 		figures_to_other(&figures);

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The programs that see flows over sockets that do what few do, and over two CPUs that meet in one
+ * socket: a connection has one record, and that says what its end has done. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "tests/prog/flow_tcp.h"
+
+#define RECORDS 1024
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+
+static struct flow_world world;
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* How many records are in use, whosever they are. */
+static size_t records_used(void)
+{
+	return flow_world_living(&world, FLOW_LIVE) + flow_world_living(&world, FLOW_ENDED);
+}
+
+/* ---- ways to begin --------------------------------------------------------------------------- */
+
+/* Both SYNs cross: here one socket is both ends. */
+static void simultaneous_open_is_one_flow(void **state)
+{
+	struct sockaddr_in own = { .sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t size = sizeof(own);
+	uint64_t cookie = flow_world_cookie(fd);
+	struct flow_record record;
+
+	(void)state;
+	assert_int_equal(bind(fd, (struct sockaddr *)&own, size), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&own, &size), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&own, size), 0);
+	flow_bytes_send(fd, fd, 1234);
+	record = flow_living(&world, cookie);
+	assert_int_equal(records_used(), 1);
+	assert_int_equal(record.flow.direction, FLOW_OUT);
+	assert_flow_bytes(&record, 1234, 1234);
+	assert_int_equal(record.flow.state, BPF_TCP_ESTABLISHED);
+	close(fd);
+	record = flow_ended(&world, cookie);
+	assert_int_equal(records_used(), 1);
+	assert_flow_bytes(&record, 1234, 1234);
+}
+
+/* Its socket had a flow; now it has those whom it accepts, and they have theirs. */
+static void socket_that_listens_after_it_was_connected_has_no_second_flow(void **state)
+{
+	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+	struct flow_pair pair = flow_connect(AF_INET), next = { .listener = pair.client };
+	struct sockaddr_in to;
+	socklen_t size = sizeof(to);
+	struct flow_record record;
+
+	(void)state;
+	flow_bytes_send(pair.client, pair.server, 10);
+	assert_int_equal(connect(pair.client, &nobody, sizeof(nobody)), 0);
+	assert_int_equal(listen(pair.client, 8), 0);
+	assert_int_equal(getsockname(pair.client, (struct sockaddr *)&to, &size), 0);
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	next.client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(next.client, (struct sockaddr *)&to, size), 0);
+	next.server = accept4(pair.client, NULL, NULL, SOCK_CLOEXEC);
+	flow_bytes_send(next.client, next.server, 20);
+	record = flow_living(&world, flow_world_cookie(next.server));
+	assert_flow_bytes(&record, 20, 0);
+	assert_int_equal(record.flow.direction, FLOW_IN);
+	flow_pair_close(&next);
+	pair.client = -1;
+	flow_pair_close(&pair);
+	record = flow_ended(&world, pair.client_cookie);
+	assert_flow_bytes(&record, 0, 10);
+	assert_int_equal(records_used(), 4);
+}
+
+/* A connection of MPTCP is one of TCP below, as long as it has one path. */
+static void multipath_connection_is_one_flow_at_each_end(void **state)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 262 /* IPPROTO_MPTCP */);
+	struct flow_sums sums = { 0 };
+	socklen_t size = sizeof(to);
+	int client, server;
+
+	(void)state;
+	if (listener < 0)
+		skip();
+	assert_int_equal(bind(listener, (struct sockaddr *)&to, size), 0);
+	assert_int_equal(listen(listener, 8), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&to, &size), 0);
+	client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 262);
+	assert_int_equal(connect(client, (struct sockaddr *)&to, size), 0);
+	server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(server >= 0);
+	flow_bytes_send(client, server, 100000);
+	flow_bytes_send(server, client, 50);
+	assert_int_equal(flow_world_living(&world, FLOW_LIVE), 2);
+	flow_half_close(client, server, 7);
+	close(client);
+	close(server);
+	close(listener);
+	for (uint64_t end = now_ms() + 20000; flow_world_living(&world, FLOW_LIVE);)
+		assert_true(now_ms() < end);
+	flow_world_harvest(&world, false, &sums);
+	assert_int_equal(sums.flows, 2);
+	assert_int_equal(sums.bytes_out, 100057);
+	assert_int_equal(sums.bytes_in, 100057);
+}
+
+/* ---- two CPUs in one socket ------------------------------------------------------------------ */
+
+#define PAIRS 200
+#define ROUNDS 20
+
+struct talker {
+	pthread_t thread;
+	pthread_barrier_t *together;
+	int *fds;
+};
+
+/* All of its sockets say one byte, at the same time as those at the other ends. */
+static void *talk(void *data)
+{
+	const struct talker *talker = data;
+
+	for (int i = 0; i < PAIRS; i++) {
+		pthread_barrier_wait(talker->together);
+		if (send(talker->fds[i], "x", 1, 0) != 1)
+			abort();
+	}
+	return NULL;
+}
+
+static void connections_that_two_cpus_meet_are_adopted_once(void **state)
+{
+	static struct flow_pair pairs[PAIRS];
+	int ends[2][PAIRS];
+	struct flow_sums sums = { 0 };
+
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		struct talker talkers[2];
+		pthread_barrier_t together;
+
+		flow_world_attach(&world, false);
+		for (int i = 0; i < PAIRS; i++) {
+			pairs[i] = flow_connect(AF_INET);
+			close(pairs[i].listener);
+			pairs[i].listener = -1;
+			ends[0][i] = pairs[i].client;
+			ends[1][i] = pairs[i].server;
+		}
+		flow_world_attach(&world, true);
+		pthread_barrier_init(&together, NULL, 2);
+		for (int t = 0; t < 2; t++) {
+			talkers[t] = (struct talker){ .together = &together, .fds = ends[t] };
+			assert_int_equal(pthread_create(&talkers[t].thread, NULL, talk,
+							&talkers[t]), 0);
+		}
+		for (int t = 0; t < 2; t++)
+			pthread_join(talkers[t].thread, NULL);
+		pthread_barrier_destroy(&together);
+		assert_int_equal(records_used(), 2 * PAIRS);
+		for (int i = 0; i < PAIRS; i++) {
+			flow_reset_close(&pairs[i].client);
+			close(pairs[i].server);
+		}
+		flow_world_lost(&world);
+		flow_world_harvest(&world, false, &sums);
+		assert_int_equal(flow_world_living(&world, FLOW_FREE), RECORDS);
+	}
+}
+
+/* The other end goes on while this one resets: no packet makes a second flow of what has ended. */
+static void *flood(void *data)
+{
+	static char buffer[100];
+	int fd = *(int *)data;
+
+	while (send(fd, buffer, sizeof(buffer), MSG_NOSIGNAL) > 0)
+		;
+	return NULL;
+}
+
+static void connections_that_end_amid_packets_are_one_flow(void **state)
+{
+	enum { TOGETHER = 200, TIMES = 20 };
+
+	(void)state;
+	for (int round = 0; round < TIMES; round++) {
+		struct flow_sums sums = { 0 };
+
+		for (int i = 0; i < TOGETHER; i++) {
+			struct flow_pair pair = flow_connect(AF_INET);
+			char buffer[4096];
+			pthread_t thread;
+
+			assert_int_equal(pthread_create(&thread, NULL, flood, &pair.client), 0);
+			for (int part = 0; part < 20 + i % 7; part++)
+				assert_true(recv(pair.server, buffer, sizeof(buffer), 0) > 0);
+			flow_reset_close(&pair.server);
+			pthread_join(thread, NULL);
+			flow_pair_close(&pair);
+		}
+		assert_int_equal(records_used(), 2 * TOGETHER);
+		flow_world_lost(&world);
+		flow_world_harvest(&world, false, &sums);
+		assert_int_equal(sums.flows, 2 * TOGETHER);
+	}
+}
+
+/* ---- datagrams ------------------------------------------------------------------------------- */
+
+/* The copy that is looped back is no second packet. */
+static void multicast_counts_once(void **state)
+{
+	struct ip_mreqn on_lo = { .imr_ifindex = 1 };
+	struct sockaddr_in to = { .sin_family = AF_INET };
+	int sender = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int receiver = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	const struct flow_record *record;
+	socklen_t size = sizeof(to);
+
+	(void)state;
+	assert_int_equal(bind(receiver, (struct sockaddr *)&to, size), 0);
+	assert_int_equal(getsockname(receiver, (struct sockaddr *)&to, &size), 0);
+	on_lo.imr_multiaddr.s_addr = to.sin_addr.s_addr = htonl(0xef010203); /* 239.1.2.3 */
+	assert_int_equal(setsockopt(receiver, IPPROTO_IP, IP_ADD_MEMBERSHIP, &on_lo,
+				    sizeof(on_lo)), 0);
+	assert_int_equal(setsockopt(sender, IPPROTO_IP, IP_MULTICAST_IF, &on_lo, sizeof(on_lo)), 0);
+	assert_int_equal(sendto(sender, &to, 12, 0, (struct sockaddr *)&to, size), 12);
+	assert_int_equal(recv(receiver, (char[32]){ 0 }, 32, 0), 12);
+	record = flow_world_of(&world, flow_world_cookie(sender), 0);
+	assert_non_null(record);
+	assert_int_equal(record->flow.packets_out, 1);
+	assert_int_equal(record->flow.bytes_out, 12);
+	close(sender);
+	close(receiver);
+}
+
+/* ---- the ground ------------------------------------------------------------------------------ */
+
+static int up(void **state)
+{
+	const struct rlimit files = { 4 * PAIRS, 4 * PAIRS };
+
+	(void)state;
+	if (setrlimit(RLIMIT_NOFILE, &files) || flow_world_make(&world))
+		return -1;
+	flow_world_open(&world, RECORDS);
+	flow_world_enter(&world, true);
+	return 0;
+}
+
+static int down(void **state)
+{
+	(void)state;
+	flow_world_unload(&world);
+	flow_world_unmake(&world);
+	return 0;
+}
+
+/* Whatever was left, also by a test that failed. */
+static int harvest(void **state)
+{
+	struct flow_sums sums = { 0 };
+
+	(void)state;
+	flow_world_lost(&world);
+	flow_world_harvest(&world, true, &sums);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(simultaneous_open_is_one_flow, harvest),
+		cmocka_unit_test_teardown(
+			socket_that_listens_after_it_was_connected_has_no_second_flow, harvest),
+		cmocka_unit_test_teardown(multipath_connection_is_one_flow_at_each_end, harvest),
+		cmocka_unit_test_teardown(connections_that_two_cpus_meet_are_adopted_once, harvest),
+		cmocka_unit_test_teardown(connections_that_end_amid_packets_are_one_flow, harvest),
+		cmocka_unit_test_teardown(multicast_counts_once, harvest),
+	};
+
+	return cmocka_run_group_tests_name("flows of rare ways", tests, up, down);
+}
