@@ -240,7 +240,7 @@ static __always_inline void socket_sample(struct sock *sk, struct flow_record *r
 
 	if (!tcp)
 		return;
-	figures_read(&figures, tcp);
+	figures_read(&figures, tcp, record->flow.direction);
 	barrier();
 	if ((__u64)sk->__sk_common.skc_cookie.counter != cookie)
 		return;

@@ -137,8 +137,9 @@ struct minmax {
 
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
-	__u64 bytes_received, bytes_sent, bytes_retrans;
+	__u64 bytes_received, bytes_sent, bytes_retrans, bytes_acked;
 	__u32 segs_in, segs_out, total_retrans, srtt_us;
+	__u32 snd_una, snd_nxt, write_seq;
 	struct minmax rtt_min;
 } __attribute__((preserve_access_index));
 

@@ -6,7 +6,9 @@
  * What the kernel counts, and what is made of it:
  *
  *	bytes_received	payload in order, once, and the FIN, which tcp_fin() alone marks (SOCK_DONE)
- *	bytes_sent	payload, what is sent again included; bytes_retrans is that
+ *	bytes_sent	payload, what is sent again included; bytes_retrans is that, but for what
+ *			this host itself refused (a rule, a full queue), which is tried as new
+ *	bytes_acked	sequence numbers that the other end has; up to snd_nxt they are sent
  *	segs_in, _out	segments, 32 bits of them; a listener's SYN-ACK and the reset that aborts a
  *			connection are not among them */
 #ifndef POLICY_FLOWS_TCP_BPF_H
@@ -31,20 +33,41 @@ struct tcp_figures {
 	__u32 rtt_us, min_rtt_us, retransmits;
 };
 
+/* Sequence numbers of payload that was sent, and at most the SYN's of a socket that is adopted. */
+static __always_inline __u64 payload_numbered(const struct tcp_sock *tcp,
+					      enum flow_direction direction)
+{
+	__u8 state = tcp->inet_conn.icsk_inet.sk.__sk_common.skc_state;
+	__u32 next = tcp->snd_nxt, controls = direction == FLOW_OUT; /* SYN */
+	__u64 acked = tcp->bytes_acked;
+	__s32 flying = next - tcp->snd_una;
+
+	if (next == tcp->write_seq &&
+	    (state == BPF_TCP_FIN_WAIT1 || state == BPF_TCP_FIN_WAIT2 ||
+	     state == BPF_TCP_CLOSING || state == BPF_TCP_LAST_ACK))
+		controls++; /* FIN */
+	if (flying > 0)
+		acked += flying;
+	return acked > controls ? acked - controls : 0;
+}
+
 /* What is sent again is counted before it is sent: read behind what was sent, it never makes more
  * of that than there was. */
-static __always_inline void figures_read(struct tcp_figures *figures, struct tcp_sock *tcp)
+static __always_inline void figures_read(struct tcp_figures *figures, struct tcp_sock *tcp,
+					 enum flow_direction direction)
 {
 	__u64 fin = 1UL << bpf_core_enum_value(enum sock_flags, SOCK_DONE);
 	struct sock *sk = &tcp->inet_conn.icsk_inet.sk;
-	__u64 received = tcp->bytes_received, sent = tcp->bytes_sent, again;
+	__u64 received = tcp->bytes_received, sent = tcp->bytes_sent, again, numbered;
 
 	barrier();
 	again = tcp->bytes_retrans;
 	if (received && sk->__sk_common.skc_flags & fin)
 		received--;
 	figures->bytes_in = received;
-	figures->bytes_out = sent > again ? sent - again : 0;
+	sent = sent > again ? sent - again : 0;
+	numbered = payload_numbered(tcp, direction);
+	figures->bytes_out = sent < numbered ? sent : numbered;
 	figures->segments_in = tcp->segs_in;
 	figures->segments_out = tcp->segs_out;
 	figures->rtt_us = tcp->srtt_us >> 3;
@@ -73,11 +96,14 @@ static __always_inline void bytes_grow(const struct flow *flow, __u64 *bytes, __
 	}
 }
 
-/* The low 32 bits are the kernel's counter; what is older than the record has stays out. */
+/* The low 32 bits are the kernel's counter; what is older than the record has stays out. A socket
+ * may have had any number of them when it is adopted. */
 static __always_inline __u64 packets_next(__u64 was, __u32 segments)
 {
 	__s32 more = segments - (__u32)was;
 
+	if (!was)
+		return segments;
 	return more > 0 ? was + more : was;
 }
 
@@ -240,7 +266,7 @@ static __always_inline void connection_end(struct flow_socket *own, struct tcp_s
 
 	/* Its state is still the old one, and packets come: they must not adopt it. */
 	write_once(&own->number, FLOW_IS_OVER);
-	figures_read(&figures, tcp);
+	figures_read(&figures, tcp, record ? record->flow.direction : FLOW_UNKNOWN);
 	if (number == FLOW_IS_OTHER)
 		figures_to_other(&figures);
 	if (!record)
@@ -302,7 +328,7 @@ static __noinline void adopted_follow(struct bpf_sock *sk, struct flow_socket *o
 		own->flags |= FLOW_SOCKET_RESET;
 	if (!tcp)
 		return;
-	figures_read(&figures, tcp);
+	figures_read(&figures, tcp, FLOW_UNKNOWN);
 	if (!record && own->number == FLOW_NONE) {
 		connection_be_other(own);
 		figures_to_other(&figures);

@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/tcp.h>
 #include <poll.h>
 #include <pthread.h>
@@ -22,6 +23,7 @@
 
 #include <bpf/bpf.h>
 
+#include "lb/watch/cgroup_fs.h"
 #include "tests/prog/flow_tcp.h"
 
 #define RECORDS 1024
@@ -134,6 +136,66 @@ static void multipath_connection_is_one_flow_at_each_end(void **state)
 	assert_int_equal(sums.flows, 2);
 	assert_int_equal(sums.bytes_out, 100057);
 	assert_int_equal(sums.bytes_in, 100057);
+}
+
+/* ---- payload that could not leave ------------------------------------------------------------ */
+
+/* Lets no packet of the cgroup's sockets out while it is there. */
+static int egress_deny(void)
+{
+	const struct bpf_insn never[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_CGROUP_INET_EGRESS);
+	int prog = bpf_prog_load(BPF_PROG_TYPE_CGROUP_SKB, NULL, "GPL", never, ARRAY_SIZE(never),
+				 &options);
+	char path[CGROUP_PATH_MAX];
+	int cgroup, link;
+
+	assert_true(prog >= 0 && !cgroup_fs_path(world.cgroup, path));
+	cgroup = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	link = bpf_link_create(prog, cgroup, BPF_CGROUP_INET_EGRESS, NULL);
+	assert_true(link >= 0);
+	close(cgroup);
+	close(prog);
+	return link;
+}
+
+static struct tcp_info info_of(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t size = sizeof(info);
+
+	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size), 0);
+	return info;
+}
+
+/* A packet that a rule or a full queue of this host refuses is tried again as if it were new. */
+static void payload_that_could_not_leave_counts_once(void **state)
+{
+	static char buffer[1000];
+	struct flow_pair pair = flow_connect(AF_INET);
+	uint64_t patience = now_ms() + 20000;
+	struct flow_record record;
+	int link = egress_deny();
+
+	(void)state;
+	assert_int_equal(send(pair.client, buffer, sizeof(buffer), 0), sizeof(buffer));
+	while (info_of(pair.client).tcpi_bytes_sent < 3 * sizeof(buffer))
+		assert_true(now_ms() < patience);
+	record = flow_living(&world, pair.client_cookie);
+	close(link);
+	assert_in_range(record.flow.bytes_out, 0, sizeof(buffer));
+	assert_int_equal(recv(pair.server, buffer, sizeof(buffer), MSG_WAITALL), sizeof(buffer));
+	record = flow_living(&world, pair.client_cookie);
+	assert_flow_bytes(&record, 0, sizeof(buffer));
+	flow_half_close(pair.client, pair.server, 5);
+	flow_pair_close(&pair);
+	record = flow_ended(&world, pair.client_cookie);
+	assert_flow_bytes(&record, 5, sizeof(buffer));
+	record = flow_ended(&world, pair.server_cookie);
+	assert_flow_bytes(&record, sizeof(buffer), 5);
 }
 
 /* ---- two CPUs in one socket ------------------------------------------------------------------ */
@@ -307,6 +369,7 @@ int main(void)
 		cmocka_unit_test_teardown(
 			socket_that_listens_after_it_was_connected_has_no_second_flow, harvest),
 		cmocka_unit_test_teardown(multipath_connection_is_one_flow_at_each_end, harvest),
+		cmocka_unit_test_teardown(payload_that_could_not_leave_counts_once, harvest),
 		cmocka_unit_test_teardown(connections_that_two_cpus_meet_are_adopted_once, harvest),
 		cmocka_unit_test_teardown(connections_that_end_amid_packets_are_one_flow, harvest),
 		cmocka_unit_test_teardown(multicast_counts_once, harvest),
