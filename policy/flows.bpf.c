@@ -136,8 +136,11 @@ static __always_inline void ops_begin(struct bpf_sock_ops *ops, struct bpf_sock 
 				    .netns = bpf_get_netns_cookie(ops),
 				    .direction = in ? FLOW_IN : FLOW_OUT };
 
-	if (tcp)
+	if (tcp) {
 		birth.cgroup = cgroup_of(tcp);
+		if (BPF_CORE_READ_BITFIELD(tcp, repair)) /* a checkpoint: begun long ago */
+			birth.direction = FLOW_UNKNOWN;
+	}
 	birth.state = FIELD(sk, state);
 	if (!connection_begin(sk, &birth)) {
 		other_without_storage();

@@ -117,7 +117,7 @@ struct sock {
 	int sk_err;
 } __attribute__((preserve_access_index));
 
-enum sock_flags { SOCK_DONE = 1 };
+enum sock_flags { SOCK_DEAD, SOCK_DONE };
 
 struct inet_sock {
 	struct sock sk;
@@ -140,6 +140,7 @@ struct tcp_sock {
 	__u64 bytes_received, bytes_sent, bytes_retrans, bytes_acked;
 	__u32 segs_in, segs_out, total_retrans, srtt_us;
 	__u32 snd_una, snd_nxt, write_seq;
+	__u8 repair : 1;
 	struct minmax rtt_min;
 } __attribute__((preserve_access_index));
 

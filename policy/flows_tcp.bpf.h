@@ -235,15 +235,29 @@ static __always_inline bool connection_begin(struct bpf_sock *sk, struct flow_bi
 	return true;
 }
 
-static __always_inline __u8 outcome_of(int error, __u32 old_state)
+/* What a socket does that has said all it had to say, and hears the other end's last word or has
+ * nobody left to hear it, is TIME_WAIT, which is no socket any more. */
+static __always_inline bool is_abort(const struct sock *sk, __u32 old_state)
+{
+	__u64 rest = 1UL << bpf_core_enum_value(enum sock_flags, SOCK_DONE) |
+		     1UL << bpf_core_enum_value(enum sock_flags, SOCK_DEAD);
+
+	switch (old_state) {
+	case BPF_TCP_SYN_SENT:
+	case BPF_TCP_SYN_RECV:
+	case BPF_TCP_ESTABLISHED:
+	case BPF_TCP_CLOSE_WAIT:
+	case BPF_TCP_FIN_WAIT1:
+		return true;
+	case BPF_TCP_FIN_WAIT2:
+		return !(sk->__sk_common.skc_flags & rest);
+	}
+	return false;
+}
+
+static __always_inline __u8 outcome_of(int error)
 {
 	switch (error) {
-	case 0:
-		return old_state == BPF_TCP_ESTABLISHED || old_state == BPF_TCP_CLOSE_WAIT ||
-				       old_state == BPF_TCP_SYN_SENT ||
-				       old_state == BPF_TCP_SYN_RECV
-			       ? FLOW_ABORTED
-			       : FLOW_CLOSED;
 	case ECONNREFUSED:
 		return FLOW_REFUSED;
 	case ECONNRESET:
@@ -257,9 +271,19 @@ static __always_inline __u8 outcome_of(int error, __u32 old_state)
 	return FLOW_UNREACHABLE;
 }
 
+static __always_inline __u8 outcome_end(const struct sock *sk, __u32 old_state)
+{
+	int error = sk->sk_err;
+
+	if (error)
+		return outcome_of(error);
+	return is_abort(sk, old_state) ? FLOW_ABORTED : FLOW_CLOSED;
+}
+
 static __always_inline void connection_end(struct flow_socket *own, struct tcp_sock *tcp,
 					   __u32 old_state)
 {
+	struct sock *sk = &tcp->inet_conn.icsk_inet.sk;
 	struct flow_record *record = record_of(own);
 	__u32 number = own->number;
 	struct tcp_figures figures;
@@ -271,7 +295,7 @@ static __always_inline void connection_end(struct flow_socket *own, struct tcp_s
 		figures_to_other(&figures);
 	if (!record)
 		return;
-	record->flow.outcome = outcome_of(tcp->inet_conn.icsk_inet.sk.sk_err, old_state);
+	record->flow.outcome = outcome_end(sk, old_state);
 	write_once(&record->flow.state, BPF_TCP_CLOSE);
 	barrier();
 	figures_settle(&record->flow, &figures);
@@ -349,7 +373,7 @@ static __always_inline void end_miss(struct flow *flow, const struct tcp_figures
 	if (read_once(&flow->life) != FLOW_LIVE)
 		return;
 	if (flow->outcome == FLOW_RUNS)
-		flow->outcome = error ? outcome_of(error, BPF_TCP_CLOSE) : FLOW_GONE;
+		flow->outcome = error ? outcome_of(error) : FLOW_GONE;
 	figures_sample(flow, figures);
 	flow->state = BPF_TCP_CLOSE;
 	flow->end_ns = bpf_ktime_get_ns();

@@ -73,6 +73,28 @@ static void simultaneous_open_is_one_flow(void **state)
 	assert_flow_bytes(&record, 1234, 1234);
 }
 
+/* What a checkpoint of a container restores: nobody on the wire has begun it now. */
+static void restored_connection_was_begun_by_nobody_known(void **state)
+{
+	const struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(80),
+					.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 7) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+	uint64_t cookie = flow_world_cookie(fd);
+	struct flow_record record;
+
+	(void)state;
+	if (setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &on, sizeof(on)))
+		skip();
+	assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
+	record = flow_living(&world, cookie);
+	assert_int_equal(record.flow.direction, FLOW_UNKNOWN);
+	assert_int_equal(record.flow.state, BPF_TCP_ESTABLISHED);
+	close(fd);
+	record = flow_ended(&world, cookie);
+	assert_flow_bytes(&record, 0, 0);
+	assert_int_equal(records_used(), 1);
+}
+
 /* Its socket had a flow; now it has those whom it accepts, and they have theirs. */
 static void socket_that_listens_after_it_was_connected_has_no_second_flow(void **state)
 {
@@ -136,6 +158,35 @@ static void multipath_connection_is_one_flow_at_each_end(void **state)
 	assert_int_equal(sums.flows, 2);
 	assert_int_equal(sums.bytes_out, 100057);
 	assert_int_equal(sums.bytes_in, 100057);
+}
+
+/* ---- ways to end ----------------------------------------------------------------------------- */
+
+/* It has said that it says no more, and closes with data unread: the other end gets a reset. */
+static void data_unread_is_a_reset_after_a_half_close_too(void **state)
+{
+	(void)state;
+	for (int acknowledged = 0; acknowledged < 2; acknowledged++) {
+		struct flow_pair pair = flow_connect(AF_INET);
+		struct flow_record client, server;
+
+		assert_int_equal(shutdown(pair.client, SHUT_WR), 0);
+		flow_end_read(pair.server);
+		assert_int_equal(send(pair.server, "unread", 6, 0), 6);
+		assert_int_equal(recv(pair.client, (char[6]){ 0 }, 6, MSG_PEEK | MSG_WAITALL), 6);
+		if (acknowledged)
+			flow_reset_close(&pair.client);
+		else
+			close(pair.client);
+		pair.client = -1;
+		client = flow_ended(&world, pair.client_cookie);
+		server = flow_ended(&world, pair.server_cookie);
+		assert_flow_bytes(&client, 6, 0);
+		assert_flow_bytes(&server, 0, 6);
+		assert_int_equal(client.flow.outcome, FLOW_ABORTED);
+		assert_int_equal(server.flow.outcome, FLOW_RESET);
+		flow_pair_close(&pair);
+	}
 }
 
 /* ---- payload that could not leave ------------------------------------------------------------ */
@@ -366,9 +417,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(simultaneous_open_is_one_flow, harvest),
+		cmocka_unit_test_teardown(restored_connection_was_begun_by_nobody_known, harvest),
 		cmocka_unit_test_teardown(
 			socket_that_listens_after_it_was_connected_has_no_second_flow, harvest),
 		cmocka_unit_test_teardown(multipath_connection_is_one_flow_at_each_end, harvest),
+		cmocka_unit_test_teardown(data_unread_is_a_reset_after_a_half_close_too, harvest),
 		cmocka_unit_test_teardown(payload_that_could_not_leave_counts_once, harvest),
 		cmocka_unit_test_teardown(connections_that_two_cpus_meet_are_adopted_once, harvest),
 		cmocka_unit_test_teardown(connections_that_end_amid_packets_are_one_flow, harvest),
