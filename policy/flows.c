@@ -21,6 +21,7 @@
 #include "build/flows.skel.h"
 #include "lb/kernel/pinned.h"
 #include "policy/attach.h"
+#include "policy/flows_peers.h"
 
 _Static_assert(offsetof(struct flow, life) == 64, "what a packet needs is one line of the cache");
 _Static_assert(sizeof(struct flow) == 192, "so are the sizes of either direction");
@@ -33,6 +34,7 @@ _Static_assert(sizeof(struct flow_socket) == 32, "what the socket storage has");
 struct flow_leaving {
 	uint32_t number;
 	enum flow_outcome outcome;	/* of a LIVE one */
+	uint64_t cookie;		/* it had, and was not in flow_peers; else 0 */
 };
 
 struct flow_kernel {
@@ -455,6 +457,9 @@ void flow_kernel_settle(struct flow_kernel *kernel)
 		const struct flow_leaving *leaving = &kernel->leaving[i];
 		struct flow *flow = &kernel->records[leaving->number].flow;
 
+		if (leaving->cookie && flow->in_peers)
+			flow_peer_forget_late(bpf_map__fd(kernel->skel->maps.flow_peers), flow,
+					      leaving->cookie, leaving->number);
 		if (flow->life == FLOW_LIVE && !flow->cookie)
 			record_end(flow, leaving->outcome);
 		else if (flow->life == FLOW_SPENT)
@@ -463,29 +468,19 @@ void flow_kernel_settle(struct flow_kernel *kernel)
 	kernel->leaving_count = 0;
 }
 
-/* Before the record has no cookie: a program that does not find it makes another at once. */
-static void peer_forget(const struct flow_kernel *kernel, const struct flow *flow)
-{
-	__u64 key, remote[2];
-
-	if (!flow->in_peers)
-		return;
-	memcpy(remote, flow->remote, sizeof(remote));
-	key = flow_peer_key(flow->cookie, remote, flow->remote_port, flow->protocol);
-	bpf_map_delete_elem(bpf_map__fd(kernel->skel->maps.flow_peers), &key);
-}
-
 static void record_leave(struct flow_kernel *kernel, size_t number, enum flow_outcome outcome)
 {
 	struct flow *flow = &kernel->records[number].flow;
 
 	if (kernel->leaving_count == kernel->count) /* some are there twice: they ended meanwhile */
 		flow_kernel_settle(kernel);
-	peer_forget(kernel, flow);
-	__atomic_store_n(&flow->cookie, 0, __ATOMIC_RELEASE);
 	kernel->leaving[kernel->leaving_count++] = (struct flow_leaving){
 		.number = (uint32_t)number, .outcome = outcome,
+		.cookie = flow->in_peers ? 0 : flow->cookie,
 	};
+	if (flow->in_peers)
+		flow_peer_forget(bpf_map__fd(kernel->skel->maps.flow_peers), flow);
+	__atomic_store_n(&flow->cookie, 0, __ATOMIC_RELEASE);
 }
 
 void flow_kernel_disown(struct flow_kernel *kernel, size_t number, enum flow_outcome outcome)

@@ -380,6 +380,46 @@ static void multicast_counts_once(void **state)
 	close(receiver);
 }
 
+/* As the program that makes a socket's second flow leaves it when the daemon has looked for the
+ * first one's place in flow_peers just before. */
+static void peer_that_was_kept_too_late_has_a_record_again(void **state)
+{
+	struct sockaddr_in6 own, to[2];
+	socklen_t size;
+	int fd = flow_datagram(AF_INET, &own, &size), map;
+	int peers[2] = { flow_datagram(AF_INET, &to[0], &size),
+			 flow_datagram(AF_INET, &to[1], &size) };
+	__u64 cookie = flow_world_cookie(fd), key, remote[2];
+	struct flow_sums sums = { 0 };
+	char path[128];
+	uint32_t number;
+	struct flow *flow;
+
+	(void)state;
+	assert_int_equal(sendto(fd, &own, 9, 0, (struct sockaddr *)&to[0], size), 9);
+	number = (uint32_t)(flow_world_of(&world, cookie, 0) - world.records);
+	flow = &world.records[number].flow;
+	memcpy(remote, flow->remote, sizeof(remote));
+	key = flow_peer_key(cookie, remote, flow->remote_port, flow->protocol);
+	flow_kernel_disown(world.kernel, number, FLOW_IDLE);
+	snprintf(path, sizeof(path), "%s/flows/flow_peers", world.pin);
+	map = bpf_obj_get(path);
+	flow->in_peers = 1;
+	assert_int_equal(bpf_map_update_elem(map, &key, &number, BPF_NOEXIST), 0);
+	flow_world_harvest(&world, false, &sums);
+	assert_int_equal(sums.flows, 1);
+	assert_int_equal(bpf_map_lookup_elem(map, &key, &number), -ENOENT);
+	close(map);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(sendto(fd, &own, 9, 0, (struct sockaddr *)&to[!(i & 1)], size), 9);
+	assert_non_null(flow_world_of(&world, cookie, ntohs(to[0].sin6_port)));
+	assert_non_null(flow_world_of(&world, cookie, ntohs(to[1].sin6_port)));
+	assert_int_equal(records_used(), 4); /* with the peers' own */
+	close(fd);
+	close(peers[0]);
+	close(peers[1]);
+}
+
 /* ---- the ground ------------------------------------------------------------------------------ */
 
 static int up(void **state)
@@ -426,6 +466,7 @@ int main(void)
 		cmocka_unit_test_teardown(connections_that_two_cpus_meet_are_adopted_once, harvest),
 		cmocka_unit_test_teardown(connections_that_end_amid_packets_are_one_flow, harvest),
 		cmocka_unit_test_teardown(multicast_counts_once, harvest),
+		cmocka_unit_test_teardown(peer_that_was_kept_too_late_has_a_record_again, harvest),
 	};
 
 	return cmocka_run_group_tests_name("flows of rare ways", tests, up, down);
