@@ -315,15 +315,13 @@ static __always_inline void datagrams_count(struct flow_record *record, __u32 by
 static __always_inline struct flow_socket *datagram_socket(struct __sk_buff *skb,
 							   struct bpf_sock *sk)
 {
-	const struct flow_socket fresh = { .number = FLOW_NONE };
+	struct flow_socket fresh = { .number = FLOW_NONE };
 	struct flow_socket *own = bpf_sk_storage_get(&flow_sockets, sk, 0, 0);
 
 	if (own)
 		return own;
-	own = bpf_sk_storage_get(&flow_sockets, sk, (void *)&fresh, BPF_SK_STORAGE_GET_F_CREATE);
-	if (own)
-		own->cookie = bpf_get_socket_cookie(skb);
-	return own;
+	fresh.cookie = bpf_get_socket_cookie(skb); /* another CPU finds it as it is */
+	return bpf_sk_storage_get(&flow_sockets, sk, &fresh, BPF_SK_STORAGE_GET_F_CREATE);
 }
 
 static __always_inline void datagrams_pass(struct __sk_buff *skb, struct bpf_sock *sk, bool in)
