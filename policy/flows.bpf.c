@@ -30,6 +30,7 @@ static __always_inline long segment_read(struct __sk_buff *skb, __u8 *tcp_flags)
 		if ((void *)(ip + 1) > end)
 			return -1;
 		at = 4 * ip->ihl;
+		protocol = ip->protocol;
 	} else {
 		struct ipv6hdr *ip = data;
 
@@ -43,6 +44,8 @@ static __always_inline long segment_read(struct __sk_buff *skb, __u8 *tcp_flags)
 		data = (void *)(long)skb->data;
 		end = (void *)(long)skb->data_end;
 	}
+	if (protocol != IPPROTO_TCP) /* IPsec's, which hides the segment */
+		return -1;
 	bytes = data + (at & 0xff);
 	if ((void *)(bytes + 14) > end)
 		return -1;
