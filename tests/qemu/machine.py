@@ -89,7 +89,7 @@ class Initramfs:
 
 
 # Whole minutes of an emulated machine, for what does not hang on the kernel's version.
-NOT_THERE = ("test_flows_full", "test_flows_life")
+NOT_THERE = ("test_flows_full", "test_flows_rare")
 
 
 def program_tests():
