@@ -161,6 +161,22 @@ void flow_world_unload(struct flow_world *world)
 	check(flow_kernel_unload(world->pin, &diag), "unload");
 }
 
+int flow_world_up(struct flow_world *world, size_t records)
+{
+	if (flow_world_make(world))
+		return -1;
+	flow_world_open(world, records);
+	flow_world_enter(world, true);
+	return 0;
+}
+
+int flow_world_down(struct flow_world *world)
+{
+	flow_world_unload(world);
+	flow_world_unmake(world);
+	return 0;
+}
+
 void flow_world_sample(struct flow_world *world)
 {
 	long met = flow_kernel_sample(world->kernel, &world->sample);

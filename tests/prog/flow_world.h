@@ -24,6 +24,10 @@ struct flow_world {
 int flow_world_make(struct flow_world *world);
 void flow_world_unmake(struct flow_world *world);
 
+/* Made, open, and this process in the cgroup that is seen; all of it gone again. 0, or -1. */
+int flow_world_up(struct flow_world *world, size_t records);
+int flow_world_down(struct flow_world *world);
+
 /* Loads and attaches; with flow_world_close() all goes on. */
 void flow_world_open(struct flow_world *world, size_t records);
 void flow_world_close(struct flow_world *world);

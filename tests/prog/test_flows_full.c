@@ -459,19 +459,13 @@ static int up(void **state)
 	const struct rlimit files = { 2 * MANY + 256, 2 * MANY + 256 };
 
 	(void)state;
-	if (setrlimit(RLIMIT_NOFILE, &files) || flow_world_make(&world))
-		return -1;
-	flow_world_open(&world, RECORDS);
-	flow_world_enter(&world, true);
-	return 0;
+	return setrlimit(RLIMIT_NOFILE, &files) || flow_world_up(&world, RECORDS) ? -1 : 0;
 }
 
 static int down(void **state)
 {
 	(void)state;
-	flow_world_unload(&world);
-	flow_world_unmake(&world);
-	return 0;
+	return flow_world_down(&world);
 }
 
 int main(void)

@@ -283,19 +283,13 @@ static void cgroup_is_told_of_once(void **state)
 static int up(void **state)
 {
 	(void)state;
-	if (flow_world_make(&world))
-		return -1;
-	flow_world_open(&world, RECORDS);
-	flow_world_enter(&world, true);
-	return 0;
+	return flow_world_up(&world, RECORDS);
 }
 
 static int down(void **state)
 {
 	(void)state;
-	flow_world_unload(&world);
-	flow_world_unmake(&world);
-	return 0;
+	return flow_world_down(&world);
 }
 
 int main(void)
