@@ -157,7 +157,7 @@ def test_unload_takes_everything_away(network, lbd, conf, running):
 
 def test_unload_beside_the_end_of_a_daemon_takes_all_of_it(network, lbd, conf):
     """It hangs up on whoever asks then, leaves its socket, and a little later its pins."""
-    for pause_ms in range(8, 28, 2):
+    for pause_ms in range(8, 28, 4):
         lbd.start(conf)
         network.edge.start("sh", "-c", f"sleep {pause_ms / 1000}; kill {lbd.process.pid}")
         said = lbd.ctl("unload", check=False)
