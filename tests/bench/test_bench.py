@@ -84,12 +84,14 @@ EXPECTED = {
              + [f"{call}.ratio" for call in CALLS + SEEN_CALLS + ["flows.pairs"]],
     "Mbit/s": [f"{way}.{who}" for way in WAYS for who in ("cubic", "bbr", "adaptive")],
     "share": [f"{way}.bbr_share" for way in WAYS],
-    "1/s": [f"{name}.rate" for name in CONNECTIONS] + ["flows.pairs.off", "flows.pairs.on"],
+    "1/s": [f"{name}.rate" for name in CONNECTIONS]
+           + ["flows.pairs.off", "flows.pairs.on", "seen.rate"],
+    "%": ["seen.daemon"],
     "us": [f"{name}.cpu" for name in CONNECTIONS]
           + [f"{name}.added" for name in CONNECTIONS if name != "tcp.new.routed"],
     "Gbit/s": [f"{name}.rate" for name in BULK],
     "s/Gbit": [f"{name}.cpu" for name in BULK],
-    "flows": COUNTED + ["mpps.conntrack.room"],
+    "flows": COUNTED + ["mpps.conntrack.room", "seen.other"],
     "ms": [f"{ring}.build" for ring in RINGS]
           + [f"{sweep}.{what}" for sweep in SWEEPS for what in ("step", "waiting", "settling")]
           + [f"{change}.{what}" for change in CHANGES
@@ -191,6 +193,8 @@ def test_figures_are_possible(lines):
             assert 0 < value < 100, line
         elif line["unit"] == "Mbit/s":
             assert 0.05 < value < 20, line  # the ways' bottleneck
+        elif line["unit"] == "%":
+            assert 0 < value < 100, line
         elif line["unit"] == "share":
             assert 0 <= value <= 1, line
         elif line["unit"] == "1/s":
