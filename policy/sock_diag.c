@@ -12,9 +12,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lb/watch/dump.h"
 #include "lb/watch/netns.h"
 
-#define ANSWER_BYTES	32768	/* the largest piece that the kernel makes of a dump */
+#define ANSWER_BYTES	32768	/* of what the kernel says at once */
 #define AT_ONCE		128	/* sockets that one message to the kernel ends */
 
 int sock_diag_open(int netns_fd, int *ret_fd, uint64_t *ret_cookie)
@@ -119,45 +120,24 @@ static void sock_take(const struct listing *listing, const struct nlmsghdr *head
 	listing->visit(&sock, listing->context);
 }
 
-/* Returns 1 while more is to come, 0 at the end of the dump, or -errno. */
-static int piece_take(const struct listing *listing, const char *piece, size_t size)
+static void message_take(const struct nlmsghdr *message, void *data)
 {
-	const struct nlmsghdr *message = (const struct nlmsghdr *)piece;
-
-	for (; NLMSG_OK(message, size); message = NLMSG_NEXT(message, size)) {
-		/* Both begin with what went wrong, or 0. */
-		if (message->nlmsg_type == NLMSG_DONE || message->nlmsg_type == NLMSG_ERROR)
-			return *(const int *)NLMSG_DATA(message);
-		if (message->nlmsg_type == SOCK_DIAG_BY_FAMILY &&
-		    message->nlmsg_len >= NLMSG_LENGTH(sizeof(struct inet_diag_msg)))
-			sock_take(listing, message);
-	}
-	return 1;
+	if (message->nlmsg_type == SOCK_DIAG_BY_FAMILY &&
+	    message->nlmsg_len >= NLMSG_LENGTH(sizeof(struct inet_diag_msg)))
+		sock_take(data, message);
 }
 
-static int family_list(int fd, const struct listing *listing, int family, uint32_t states,
-		       int memory)
+static int family_list(int fd, struct listing *listing, int family, uint32_t states, int memory)
 {
 	struct question question = question_of(family, listing->protocol, states, memory);
-	_Alignas(struct nlmsghdr) char piece[ANSWER_BYTES];
-	int err = 1;
 
-	if (send(fd, &question, question.header.nlmsg_len, 0) < 0)
-		return -errno;
-	while (err > 0) {
-		ssize_t size = recv(fd, piece, sizeof(piece), 0);
-
-		if (size < 0 && errno == EINTR)
-			continue;
-		err = size < 0 ? -errno : piece_take(listing, piece, (size_t)size);
-	}
-	return err;
+	return dump_ask(fd, &question.header, message_take, listing);
 }
 
 int sock_diag_list(int fd, uint8_t protocol, uint32_t states, int memory,
 		   void (*visit)(const struct sock *sock, void *context), void *context)
 {
-	const struct listing listing = { protocol, visit, context };
+	struct listing listing = { protocol, visit, context };
 	int err = family_list(fd, &listing, AF_INET, states, memory);
 
 	/* A kernel without IPv6 knows no such sockets. */

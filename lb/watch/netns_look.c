@@ -12,16 +12,14 @@
 #include <unistd.h>
 
 #include "config/mem.h"
+#include "lb/watch/dump.h"
 #include "lb/watch/net_private.h"
 #include "lb/watch/netns.h"
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
 #endif
-#define ATTEMPTS     5
-#define ANSWER_BYTES 32768 /* the largest piece that the kernel makes of a dump */
-
-typedef void take_message(const struct nlmsghdr *message, struct netns_look *look);
+#define ATTEMPTS 5
 
 static bool is_loopback(const struct addr *addr)
 {
@@ -30,8 +28,9 @@ static bool is_loopback(const struct addr *addr)
 	return addr_is_ipv4(addr) ? addr->byte[12] == 127 : addr_equal(addr, &ipv6);
 }
 
-static void take_address(const struct nlmsghdr *message, struct netns_look *look)
+static void take_address(const struct nlmsghdr *message, void *data)
 {
+	struct netns_look *look = data;
 	const struct ifaddrmsg *header = NLMSG_DATA(message);
 	const struct rtattr *attribute = IFA_RTA(header);
 	int size = (int)IFA_PAYLOAD(message);
@@ -62,8 +61,9 @@ static void take_address(const struct nlmsghdr *message, struct netns_look *look
 	look->addresses[look->address_count++] = addr;
 }
 
-static void take_link(const struct nlmsghdr *message, struct netns_look *look)
+static void take_link(const struct nlmsghdr *message, void *data)
 {
+	struct netns_look *look = data;
 	const struct ifinfomsg *header = NLMSG_DATA(message);
 	const struct rtattr *attribute = IFLA_RTA(header);
 	int size = (int)IFLA_PAYLOAD(message);
@@ -83,26 +83,9 @@ static void take_link(const struct nlmsghdr *message, struct netns_look *look)
 	look->veths[look->veth_count++] = veth;
 }
 
-/* Returns 1 while more is to come, 0 at the end of the dump, or -errno. */
-static int piece_take(const char *piece, size_t size, take_message *take, struct netns_look *look)
+static int dump(int fd, uint16_t type, dump_message *take, struct netns_look *look)
 {
-	const struct nlmsghdr *message = (const struct nlmsghdr *)piece;
-
-	for (; NLMSG_OK(message, size); message = NLMSG_NEXT(message, size)) {
-		if (message->nlmsg_flags & NLM_F_DUMP_INTR)
-			return -EAGAIN;
-		if (message->nlmsg_type == NLMSG_DONE)
-			return 0;
-		if (message->nlmsg_type == NLMSG_ERROR)
-			return ((const struct nlmsgerr *)NLMSG_DATA(message))->error;
-		take(message, look);
-	}
-	return 1;
-}
-
-static int dump(int fd, uint16_t type, take_message *take, struct netns_look *look)
-{
-	struct {
+	const struct {
 		struct nlmsghdr header;
 		union {
 			struct ifaddrmsg address;
@@ -112,19 +95,8 @@ static int dump(int fd, uint16_t type, take_message *take, struct netns_look *lo
 		.header = { .nlmsg_len = sizeof(question), .nlmsg_type = type,
 			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
 	};
-	_Alignas(struct nlmsghdr) char piece[ANSWER_BYTES];
-	int err = 1;
 
-	if (send(fd, &question, sizeof(question), 0) != sizeof(question))
-		return -errno;
-	while (err > 0) {
-		ssize_t size = recv(fd, piece, sizeof(piece), 0);
-
-		if (size < 0 && errno == EINTR)
-			continue;
-		err = size < 0 ? -errno : piece_take(piece, (size_t)size, take, look);
-	}
-	return err;
+	return dump_ask(fd, &question.header, take, look);
 }
 
 static int cookie_of(int fd, uint64_t *ret_cookie)

@@ -14,9 +14,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lb/watch/dump.h"
 #include "lb/watch/veth.h"
-
-#define ANSWER_BYTES 32768 /* the largest piece that the kernel makes of a dump */
 
 #define LIVE_STATES                                                                               \
 	(1 << TCP_ESTABLISHED | 1 << TCP_FIN_WAIT1 | 1 << TCP_FIN_WAIT2 | 1 << TCP_CLOSE_WAIT |  \
@@ -45,78 +44,62 @@ static struct question question_of(int family, const struct socket_end *ends, si
 	return question;
 }
 
-static bool is_counted(const struct inet_diag_msg *socket, const struct socket_end *ends,
-		       size_t end_count)
+/* One dump. */
+struct counting {
+	const struct socket_end *ends;
+	size_t end_count;
+	uint64_t count;
+};
+
+static bool is_counted(const struct inet_diag_msg *socket, const struct counting *counting)
 {
 	uint16_t port = ntohs(socket->id.idiag_sport);
 	struct addr address = socket->idiag_family == AF_INET
 				      ? addr_from_ipv4(socket->id.idiag_src)
 				      : addr_from_ipv6(socket->id.idiag_src);
 
-	for (size_t i = 0; i < end_count; i++)
-		if (port >= ends[i].first && port <= ends[i].last &&
-		    addr_equal(&address, &ends[i].address))
+	for (size_t i = 0; i < counting->end_count; i++) {
+		const struct socket_end *end = &counting->ends[i];
+
+		if (port >= end->first && port <= end->last && addr_equal(&address, &end->address))
 			return true;
+	}
 	return false;
 }
 
-/* Returns 1 while more is to come, 0 at the end of the dump, or -errno. */
-static int piece_count(const char *piece, size_t size, const struct socket_end *ends,
-		       size_t end_count, uint64_t *count)
+static void count(const struct nlmsghdr *message, void *data)
 {
-	const struct nlmsghdr *message = (const struct nlmsghdr *)piece;
+	struct counting *counting = data;
 
-	for (; NLMSG_OK(message, size); message = NLMSG_NEXT(message, size)) {
-		const void *body = NLMSG_DATA(message);
-
-		/* Both begin with what went wrong, or 0. */
-		if (message->nlmsg_type == NLMSG_DONE || message->nlmsg_type == NLMSG_ERROR) {
-			int err = *(const int *)body;
-
-			return err == -ENOENT ? -EOPNOTSUPP : err;
-		}
-		if (message->nlmsg_type == SOCK_DIAG_BY_FAMILY &&
-		    message->nlmsg_len >= NLMSG_LENGTH(sizeof(struct inet_diag_msg)))
-			*count += is_counted(body, ends, end_count);
-	}
-	return 1;
+	if (message->nlmsg_type == SOCK_DIAG_BY_FAMILY &&
+	    message->nlmsg_len >= NLMSG_LENGTH(sizeof(struct inet_diag_msg)))
+		counting->count += is_counted(NLMSG_DATA(message), counting);
 }
 
-static int family_count(int fd, int family, const struct socket_end *ends, size_t end_count,
-			uint64_t *count)
+static int family_count(int fd, int family, struct counting *counting)
 {
-	struct question question = question_of(family, ends, end_count);
-	_Alignas(struct nlmsghdr) char piece[ANSWER_BYTES];
-	int err = 1;
+	struct question question = question_of(family, counting->ends, counting->end_count);
+	int err = dump_ask(fd, &question.header, count, counting);
 
-	if (send(fd, &question, sizeof(question), 0) != sizeof(question))
-		return -errno;
-	while (err > 0) {
-		ssize_t size = recv(fd, piece, sizeof(piece), 0);
-
-		if (size < 0 && errno == EINTR)
-			continue;
-		err = size < 0 ? -errno : piece_count(piece, (size_t)size, ends, end_count, count);
-	}
-	return err;
+	return err == -ENOENT ? -EOPNOTSUPP : err;
 }
 
 int sockets_count(struct net *net, const struct net_link *link, const struct socket_end *ends,
 		  size_t end_count, uint64_t *ret_count)
 {
 	bool ipv4 = end_count && addr_is_ipv4(&ends[0].address);
-	uint64_t count = 0;
+	struct counting counting = { .ends = ends, .end_count = end_count };
 	int fd, err;
 
 	err = veth_end_socket(net, link, AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG, &fd);
 	if (err)
 		return err;
 	/* Those of a listener for both families are IPv6 sockets with mapped addresses. */
-	err = family_count(fd, AF_INET6, ends, end_count, &count);
+	err = family_count(fd, AF_INET6, &counting);
 	if (!err && ipv4)
-		err = family_count(fd, AF_INET, ends, end_count, &count);
+		err = family_count(fd, AF_INET, &counting);
 	close(fd);
 	if (!err)
-		*ret_count = count;
+		*ret_count = counting.count;
 	return err;
 }
