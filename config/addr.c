@@ -33,6 +33,16 @@ bool addr_is_ipv4(const struct addr *addr)
 	return !memcmp(addr->byte, ipv4_lead, IPV4_LEAD);
 }
 
+bool addr_pair_equal(const struct addr a[2], const bool has_a[2], const struct addr b[2],
+		     const bool has_b[2])
+{
+	for (int family = 0; family < 2; family++)
+		if (has_a[family] != has_b[family] ||
+		    (has_a[family] && !addr_equal(&a[family], &b[family])))
+			return false;
+	return true;
+}
+
 int addr_compare(const struct addr *a, const struct addr *b)
 {
 	return memcmp(a->byte, b->byte, sizeof(a->byte));

@@ -33,6 +33,9 @@ const char *addr_format(const struct addr *addr, char *text);
 
 bool addr_is_ipv4(const struct addr *addr);
 bool addr_equal(const struct addr *a, const struct addr *b);
+/* Of one of each family at the most: the same ones are there, and equal. */
+bool addr_pair_equal(const struct addr a[2], const bool has_a[2], const struct addr b[2],
+		     const bool has_b[2]);
 int addr_compare(const struct addr *a, const struct addr *b); /* as memcmp */
 bool prefix_contains(const struct prefix *prefix, const struct addr *addr);
 

@@ -55,14 +55,8 @@ struct container container_copy(const struct container *container)
 
 static bool network_equal(const struct container_network *a, const struct container_network *b)
 {
-	if (strcmp(a->name, b->name))
-		return false;
-	for (int family = 0; family < 2; family++)
-		if (a->has_address[family] != b->has_address[family] ||
-		    (a->has_address[family] &&
-		     !addr_equal(&a->address[family], &b->address[family])))
-			return false;
-	return true;
+	return !strcmp(a->name, b->name) &&
+	       addr_pair_equal(a->address, a->has_address, b->address, b->has_address);
 }
 
 bool container_equal(const struct container *a, const struct container *b)

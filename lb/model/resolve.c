@@ -328,12 +328,7 @@ static bool backend_equal(const struct config_backend *a, const struct config_ba
 	if (strcmp(a->name, b->name) || !a->trouble != !b->trouble ||
 	    (a->trouble && strcmp(a->trouble, b->trouble)))
 		return false;
-	for (int family = 0; family < 2; family++)
-		if (a->has_address[family] != b->has_address[family] ||
-		    (a->has_address[family] &&
-		     !addr_equal(&a->address[family], &b->address[family])))
-			return false;
-	return true;
+	return addr_pair_equal(a->address, a->has_address, b->address, b->has_address);
 }
 
 bool config_resolved_equal(const struct config *a, const struct config *b)
