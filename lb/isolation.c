@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "config/clock.h"
 #include "config/mem.h"
 #include "lb/isolation_private.h"
 #include "lb/log.h"
@@ -35,14 +36,6 @@ bool isolation_wants_runtime(const struct config *config)
 		if (group_wants_runtime(&policy->groups[i]))
 			return true;
 	return false;
-}
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 static void generation_clear(struct generation *generation)
@@ -296,7 +289,7 @@ static int look(struct isolation *isolation, const struct config *config, struct
 	if (POLICY_HALF(next.current) != POLICY_HALF(before.current) || !before.tables)
 		counts_keep(isolation, &before, &next);
 	if (!before.tables || !sets_are_equal(before.tables, next.tables))
-		isolation->seen_from_ns = monotonic_ns();
+		isolation->seen_from_ns = clock_ns();
 	isolation_tell_groups(isolation, &before, &next);
 	isolation->now = next;
 	generation_clear(&before);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "config/clock.h"
 #include "config/mem.h"
 #include "lb/isolation_private.h"
 #include "lb/model/label.h"
@@ -220,14 +221,6 @@ struct json_object *isolation_json(struct isolation *isolation)
 
 /* ---- seen ------------------------------------------------------------------------------------ */
 
-static uint64_t monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static const struct subject *subject_with(const struct isolation *isolation,
 					  const struct addr *addr)
 {
@@ -278,7 +271,7 @@ struct json_object *isolation_seen_json(struct isolation *isolation, uint64_t se
 	struct json_object *list;
 	struct policy_seen_key key, *previous = NULL;
 	struct policy_seen seen;
-	uint64_t now = monotonic_ns(), span = seconds * 1000000000;
+	uint64_t now = clock_ns(), span = seconds * 1000000000;
 	size_t steps = 2 * POLICY_SEEN; /* a key that goes away meanwhile begins the walk anew */
 	int fd;
 

@@ -15,10 +15,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "build/flows.skel.h"
+#include "config/clock.h"
 #include "lb/kernel/pinned.h"
 #include "policy/attach.h"
 #include "policy/flows_peers.h"
@@ -51,14 +51,6 @@ struct flow_kernel {
 	struct flow_leaving *leaving;	/* room for all */
 	size_t leaving_count;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
-}
 
 /* ---- pins ------------------------------------------------------------------------------------ */
 
@@ -445,7 +437,7 @@ static void record_end(struct flow *flow, enum flow_outcome outcome)
 {
 	if (flow->outcome == FLOW_RUNS)
 		flow->outcome = outcome;
-	flow->end_ns = flow->seen_ns ? flow->seen_ns : now_ns();
+	flow->end_ns = flow->seen_ns ? flow->seen_ns : clock_ns();
 	__atomic_store_n(&flow->life, FLOW_ENDED, __ATOMIC_RELEASE);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "config/clock.h"
 #include "lb/api/api.h"
 #include "lb/flows/flows.h"
 #include "lb/isolation.h"
@@ -302,10 +303,7 @@ static struct json_object *local_clients_json(const struct manager *manager)
 /* By which two answers make a rate, however late they arrive. */
 static struct json_object *monotonic_json(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return json_object_new_int64((int64_t)now.tv_sec * 1000000000 + now.tv_nsec);
+	return json_object_new_int64((int64_t)clock_ns());
 }
 
 struct json_object *show_json(struct manager *manager)

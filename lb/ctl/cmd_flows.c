@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "config/clock.h"
 #include "config/mem.h"
 #include "lb/ctl/client.h"
 #include "lb/ctl/ctl.h"
@@ -72,10 +73,7 @@ struct following {
 
 static uint64_t now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return clock_ns() / 1000000;
 }
 
 /* As one text that the caller frees. */

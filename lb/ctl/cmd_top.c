@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "config/clock.h"
 #include "lb/ctl/ctl.h"
 #include "lb/ctl/top_run.h"
 #include "lb/ctl/top_text.h"
@@ -86,7 +87,7 @@ static int batch_run(const struct ctl *ctl, const struct client *client,
 		     const struct asked_for *wanted, struct top *top)
 {
 	bool containers = ctl->json || wanted->look.view == TOP_CONTAINERS;
-	uint64_t due_ns = top_now_ns();
+	uint64_t due_ns = clock_ns();
 	int code = CTL_DONE;
 
 	for (unsigned long i = 0; !code && !ferror(stdout) && i < wanted->snapshots; i++) {

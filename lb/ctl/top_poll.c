@@ -9,20 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "config/clock.h"
 #include "config/mem.h"
-
-#define NSEC_PER_SEC 1000000000ULL
-
-uint64_t top_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
-}
 
 /* A daemon that does not tell of containers is one all the same. */
 static void containers_ask(const struct client *client, struct top_answer *answer)
@@ -30,7 +20,7 @@ static void containers_ask(const struct client *client, struct top_answer *answe
 	_cleanup_diag_ struct diag diag = { 0 };
 	int error = client_call(client, "GET", "/v1/containers", NULL, &answer->containers, &diag);
 
-	answer->containers_ns = top_now_ns();
+	answer->containers_ns = clock_ns();
 	if (error == -EREMOTEIO) {
 		answer->refused = mem_text(diag.entries[0].text);
 	} else if (error) {
@@ -45,7 +35,7 @@ void top_ask(const struct client *client, bool containers, struct top_answer *re
 	struct top_answer answer = { 0 };
 
 	answer.error = client_call(client, "GET", "/v1/show", NULL, &answer.show, &diag);
-	answer.show_ns = top_now_ns();
+	answer.show_ns = clock_ns();
 	if (answer.error)
 		answer.reason = mem_text(diag.entries[0].text);
 	else if (containers)

@@ -28,7 +28,6 @@ void top_answer_take(struct top_answer *answer, struct top *top);
 void top_answer_clear(struct top_answer *answer);
 
 /* CLOCK_MONOTONIC, by which the daemon says when it made an answer. */
-uint64_t top_now_ns(void);
 
 struct top_poller;
 

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "config/clock.h"
 #include "config/mem.h"
 
 #define NSEC_PER_MSEC 1000000ULL
@@ -43,7 +44,7 @@ static void end_asked(int number)
 static void trouble_begin(struct run *run, const char *reason)
 {
 	if (!run->trouble)
-		run->trouble_ns = top_now_ns();
+		run->trouble_ns = clock_ns();
 	free(run->trouble);
 	run->trouble = mem_text(reason);
 	for (size_t view = 0; view < TOP_VIEWS; view++)
@@ -57,7 +58,7 @@ static void run_ask(struct run *run)
 	if (run->look->view != TOP_CONTAINERS)
 		top_interrupt(run->top, TOP_CONTAINERS);
 	top_poller_ask(run->poller, run->look->view == TOP_CONTAINERS);
-	run->asked_ns = top_now_ns();
+	run->asked_ns = clock_ns();
 }
 
 static void run_arrange(struct run *run)
@@ -73,7 +74,7 @@ static void run_answer(struct run *run)
 
 	if (!top_poller_take(run->poller, &answer))
 		return;
-	run->answered_ns = top_now_ns();
+	run->answered_ns = clock_ns();
 	if (answer.error) {
 		trouble_begin(run, answer.reason);
 		top_answer_clear(&answer);
@@ -106,7 +107,7 @@ static uint64_t due_ns(const struct run *run)
 /* Until the next question or the next second of the clock, whichever is sooner. */
 static struct timespec wait_time(const struct run *run)
 {
-	uint64_t now = top_now_ns(), due = due_ns(run), ns = NSEC_PER_SEC;
+	uint64_t now = clock_ns(), due = due_ns(run), ns = NSEC_PER_SEC;
 
 	if (!run->look->paused && !top_poller_busy(run->poller))
 		ns = due <= now ? 0 : due - now;
@@ -129,7 +130,7 @@ static void run_wait(struct run *run, const sigset_t *open_mask)
 
 static void run_draw(struct run *run)
 {
-	uint64_t now = top_now_ns();
+	uint64_t now = clock_ns();
 	struct top_link link = { .trouble = run->trouble };
 
 	if (run->trouble) {
@@ -169,7 +170,7 @@ static int run_loop(struct run *run, const sigset_t *open_mask, struct diag *dia
 		}
 		run_answer(run);
 		run_keys(run);
-		if (!run->look->paused && top_now_ns() >= due_ns(run))
+		if (!run->look->paused && clock_ns() >= due_ns(run))
 			run_ask(run);
 		run_draw(run);
 	}
@@ -199,7 +200,7 @@ static void signals_take(sigset_t *ret_open_mask)
 
 int top_run(const struct client *client, struct top *top, struct top_look *look, struct diag *diag)
 {
-	struct run run = { .top = top, .look = look, .asked_ns = top_now_ns() };
+	struct run run = { .top = top, .look = look, .asked_ns = clock_ns() };
 	sigset_t open_mask;
 	int error;
 

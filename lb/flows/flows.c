@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/clock.h"
 #include "config/mem.h"
 #include "lb/flows/flows_private.h"
 #include "lb/log.h"
@@ -174,7 +175,7 @@ static void on_forgotten(uint64_t cgroup, void *data)
 
 static void tidy(struct flows *flows)
 {
-	uint64_t now_ns = flows_now_ns(), kept_ns = DAY_NS;
+	uint64_t now_ns = clock_ns(), kept_ns = DAY_NS;
 	size_t containers, edges;
 
 	places_tidy(flows->places, on_forgotten, flows->kernel);

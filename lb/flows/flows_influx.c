@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "config/clock.h"
 #include "lb/flows/flows_private.h"
 #include "lb/kernel/settle.h"
 #include "lb/kernel/stats.h"
@@ -166,7 +167,7 @@ static void service_put(const struct batch *batch, const struct manager *manager
 void flows_export(struct flows *flows)
 {
 	const struct state *actual = flows->manager->actual;
-	uint64_t now_ns = flows_now_ns();
+	uint64_t now_ns = clock_ns();
 	bool all = now_ns - flows->exported_all_ns >= ALL_NS;
 	struct batch batch = { .from_ns = all ? 0 : flows->exported_ns };
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/clock.h"
 #include "config/mem.h"
 #include "lb/flows/flows_private.h"
 #include "lb/isolation.h"
@@ -198,7 +199,7 @@ struct json_object *flows_containers_json(struct flows *flows)
 		root[0] = '\0';
 	flows_sample(flows);
 	object = json_object_new_object();
-	ADD(object, "monotonic_ns", number_json(flows_now_ns())); /* as show has it, for rates */
+	ADD(object, "monotonic_ns", number_json(clock_ns())); /* as show has it, for rates */
 	containers = accounts_containers(flows->accounts, &count);
 	list = json_object_new_array();
 	for (size_t i = 0; i < count; i++)

@@ -130,7 +130,6 @@ struct flows {
 	struct event *news_event, *second_timer, *interval_timer, *soon_timer;
 };
 
-uint64_t flows_now_ns(void); /* CLOCK_MONOTONIC */
 uint64_t flows_ns_before(uint64_t seconds); /* that long ago, or at the beginning */
 
 /* lb/flows/flows_json.c: what found no record since the tables were made; the caller puts it. */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "config/clock.h"
 #include "config/mem.h"
 #include "lb/flows/flows_private.h"
 #include "lb/isolation.h"
@@ -189,7 +190,7 @@ static struct json_object *text_or_null(const char *text)
 /* UTC, by what the clock says now. */
 static struct json_object *time_json(uint64_t monotonic_ns)
 {
-	uint64_t now_ns = flows_now_ns(), wall_ns;
+	uint64_t now_ns = clock_ns(), wall_ns;
 	struct timespec wall;
 	struct tm utc;
 	char date[32], text[48];
@@ -210,7 +211,7 @@ static struct json_object *duration_json(const struct flow *flow)
 {
 	uint64_t end_ns = flow->outcome == FLOW_IDLE ? flow->seen_ns
 			  : flow->end_ns	     ? flow->end_ns
-						     : flows_now_ns();
+						     : clock_ns();
 	double seconds = end_ns > flow->start_ns
 				 ? (double)(end_ns - flow->start_ns) / (double)NS_PER_S : 0;
 	char text[32];

@@ -5,8 +5,8 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "config/clock.h"
 #include "config/mem.h"
 #include "lb/events.h"
 #include "lb/flows/flows_private.h"
@@ -16,17 +16,9 @@
 #define SETTLE_NS	(50 * NS_PER_MS)
 #define EVENTS_A_SECOND 100
 
-uint64_t flows_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 uint64_t flows_ns_before(uint64_t seconds)
 {
-	uint64_t now_ns = flows_now_ns();
+	uint64_t now_ns = clock_ns();
 
 	return seconds < now_ns / NS_PER_S ? now_ns - seconds * NS_PER_S : 0;
 }
@@ -195,7 +187,7 @@ static int compare_ends(const void *a, const void *b, void *data)
 static void pass(struct flows *flows, bool whole)
 {
 	struct found found = { .live = flows->found, .ended = flows->found + flows->record_count };
-	uint64_t now_ns = flows_now_ns();
+	uint64_t now_ns = clock_ns();
 	struct flow_record copy;
 
 	records_find(flows, now_ns, &found);
@@ -237,11 +229,11 @@ void flows_harvest(struct flows *flows)
 
 void flows_sample(struct flows *flows)
 {
-	uint64_t began_ns = flows_now_ns();
+	uint64_t began_ns = clock_ns();
 
 	sample(flows);
 	pass(flows, true);
-	flows->sample_ns = flows_now_ns() - began_ns;
+	flows->sample_ns = clock_ns() - began_ns;
 }
 
 /* A connection that was there before the last interval, and that no sample has met since its end,
@@ -261,7 +253,7 @@ static void lost_disown(struct flows *flows, uint32_t number)
 
 void flows_turn(struct flows *flows)
 {
-	uint64_t began_ns = flows_now_ns();
+	uint64_t began_ns = clock_ns();
 	uint32_t number = sample(flows);
 
 	if (number && flows->last_sample_ns)
@@ -270,5 +262,5 @@ void flows_turn(struct flows *flows)
 	flows->last_sample_ns = number ? began_ns : 0;
 	pass(flows, true);
 	accounts_turn(flows->accounts);
-	flows->sample_ns = flows_now_ns() - began_ns;
+	flows->sample_ns = clock_ns() - began_ns;
 }

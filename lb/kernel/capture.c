@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "config/clock.h"
 #include "lb/kernel/dataplane.h"
 
 #define BUFFER_PAGES 256 /* for each CPU: 1 MiB with pages of 4 KiB */
@@ -33,14 +33,6 @@ struct capture {
 
 /* ---- the word in the settings ---------------------------------------------------------------- */
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
-
 static bool word_set(struct capture *capture, uint64_t word)
 {
 	uint64_t *place = (uint64_t *)&capture->dataplane->settings->capture;
@@ -54,7 +46,7 @@ static bool word_set(struct capture *capture, uint64_t word)
 
 static uint64_t word_now(const struct capture *capture)
 {
-	uint32_t deadline = (uint32_t)(now_ns() >> LB_TICK_SHIFT) + LEASE_TICKS;
+	uint32_t deadline = (uint32_t)(clock_ns() >> LB_TICK_SHIFT) + LEASE_TICKS;
 
 	return LB_CAPTURE_WORD(capture->sample, capture->snap, deadline);
 }
@@ -67,9 +59,9 @@ static int word_take(struct capture *capture, const char *pin, struct diag *diag
 
 	capture->word = __atomic_load_n(place, __ATOMIC_SEQ_CST);
 	left = (int32_t)(LB_CAPTURE_DEADLINE(capture->word) -
-			 (uint32_t)(now_ns() >> LB_TICK_SHIFT));
+			 (uint32_t)(clock_ns() >> LB_TICK_SHIFT));
 	if ((!capture->word || left <= 0) && word_set(capture, word_now(capture))) {
-		capture->renewed_ms = now_ns() / 1000000;
+		capture->renewed_ms = clock_ns() / 1000000;
 		return 0;
 	}
 	capture->word = 0;
@@ -83,7 +75,7 @@ static int word_take(struct capture *capture, const char *pin, struct diag *diag
 
 static int word_renew(struct capture *capture, struct diag *diag)
 {
-	uint64_t now_ms = now_ns() / 1000000;
+	uint64_t now_ms = clock_ns() / 1000000;
 
 	if (now_ms - capture->renewed_ms < RENEW_MS)
 		return 0;
