@@ -96,12 +96,13 @@ class Isolated(Bridged):
         return ()
 
 
-def network_made(tmp):
+def network_made(tmp, kind=Isolated):
+    """A network in which something depends on cgroups."""
     if cgroups.missing():
         pytest.skip(cgroups.missing())
     lab = Lab(tmp)
     try:
-        yield Isolated(lab)
+        yield kind(lab)
     finally:
         lab.close()
 

@@ -13,8 +13,8 @@ import pytest
 import cgroups
 import influx
 from balancer import TUNING
-from isolated import rule
-from lab import Lab, wait_for
+from isolated import network_made, rule
+from lab import wait_for
 from seen import (ENDED, Refused, ask, ended, flow, flows, metrics, seen_by, talker)
 from topology import CLIENT4, CLIENT6, DSR4, VIP4, VIP6
 from watched import HERE, PORT, THERE, Watched, alone, balanced, closed, joined
@@ -24,13 +24,7 @@ FAMILIES = (0, 1)
 
 @pytest.fixture(name="network", scope="module")
 def fixture_network(ground, tmp_path_factory):  # pylint: disable=unused-argument
-    if cgroups.missing():
-        pytest.skip(cgroups.missing())
-    lab = Lab(tmp_path_factory.mktemp("flows"))
-    try:
-        yield Watched(lab)
-    finally:
-        lab.close()
+    yield from network_made(tmp_path_factory.mktemp("flows"), Watched)
 
 
 @pytest.fixture(name="watching")

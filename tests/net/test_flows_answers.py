@@ -11,7 +11,8 @@ import pytest
 
 import cgroups
 from balancer import TUNING
-from lab import Lab, wait_for
+from isolated import network_made
+from lab import wait_for
 from seen import ask, flow, flows
 from topology import VIP4
 from watched import HERE, THERE, Watched, alone, balanced, closed, joined
@@ -30,13 +31,7 @@ signal.pause()
 
 @pytest.fixture(name="network", scope="module")
 def fixture_network(ground, tmp_path_factory):  # pylint: disable=unused-argument
-    if cgroups.missing():
-        pytest.skip(cgroups.missing())
-    lab = Lab(tmp_path_factory.mktemp("flows"))
-    try:
-        yield Watched(lab)
-    finally:
-        lab.close()
+    yield from network_made(tmp_path_factory.mktemp("flows"), Watched)
 
 
 # ---- names ---------------------------------------------------------------------------------------

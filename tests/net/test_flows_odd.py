@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-import cgroups
 from balancer import backend, config, service
-from lab import Lab, wait_for
+from isolated import network_made
+from lab import wait_for
 from live import FULL
 from seen import ask, ended, flow, flows, flows_part, talker
 from topology import VIP4, VIP6
@@ -21,13 +21,7 @@ from watched import HERE, PORT, THERE, Watched, alone, balanced, closed, joined
 
 @pytest.fixture(name="network", scope="module")
 def fixture_network(ground, tmp_path_factory):  # pylint: disable=unused-argument
-    if cgroups.missing():
-        pytest.skip(cgroups.missing())
-    lab = Lab(tmp_path_factory.mktemp("flows"))
-    try:
-        yield Watched(lab)
-    finally:
-        lab.close()
+    yield from network_made(tmp_path_factory.mktemp("flows"), Watched)
 
 
 @pytest.fixture(name="hostile")

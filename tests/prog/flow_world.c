@@ -177,6 +177,19 @@ int flow_world_down(struct flow_world *world)
 	return 0;
 }
 
+int flow_world_gone(void **state)
+{
+	return flow_world_down(*state);
+}
+
+int flow_world_cleared(void **state)
+{
+	struct flow_sums sums = { 0 };
+
+	flow_world_harvest(*state, true, &sums);
+	return 0;
+}
+
 void flow_world_sample(struct flow_world *world)
 {
 	long met = flow_kernel_sample(world->kernel, &world->sample);

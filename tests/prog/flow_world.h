@@ -28,6 +28,11 @@ void flow_world_unmake(struct flow_world *world);
 int flow_world_up(struct flow_world *world, size_t records);
 int flow_world_down(struct flow_world *world);
 
+/* The same as cmocka's fixtures, where the group's setup has made *state the world. After a test
+ * flow_world_cleared() leaves no record of it. */
+int flow_world_gone(void **state);
+int flow_world_cleared(void **state);
+
 /* Loads and attaches; with flow_world_close() all goes on. */
 void flow_world_open(struct flow_world *world, size_t records);
 void flow_world_close(struct flow_world *world);

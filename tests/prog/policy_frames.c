@@ -62,6 +62,22 @@ void port_set(bool strict, uint32_t netns)
 	policy_world_port(world, BACK, &port);
 }
 
+void frames_world_open(const struct rule *rules, size_t count)
+{
+	world = policy_world_open();
+	policy_world_fill(world, 0, rules, count);
+	policy_world_place(world, "10.1.0.7/32", OTHERS, OWN_NETNS);
+	policy_world_place(world, "fd00::7/128", OTHERS, OWN_NETNS);
+	port_set(false, OWN_NETNS);
+}
+
+int frames_world_down(void **state)
+{
+	(void)state;
+	policy_world_close(world);
+	return 0;
+}
+
 void world_reset(void)
 {
 	policy_world_forget(world);

@@ -13,6 +13,9 @@
 
 /* Whose programs they go through: the test's, from its beginning to its end. */
 extern struct policy_world *world;
+/* Open, with these rules in force, and OWN a place of OWN_NETNS. */
+void frames_world_open(const struct rule *rules, size_t count);
+int frames_world_down(void **state);
 
 enum hook { EGRESS, INGRESS, BACKSTOP };
 

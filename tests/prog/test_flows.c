@@ -349,23 +349,8 @@ static void socket_that_is_destroyed_aborts(void **state)
 
 static int up(void **state)
 {
-	(void)state;
+	*state = &world;
 	return flow_world_up(&world, RECORDS);
-}
-
-static int down(void **state)
-{
-	(void)state;
-	return flow_world_down(&world);
-}
-
-static int harvest(void **state)
-{
-	struct flow_sums sums = { 0 };
-
-	(void)state;
-	flow_world_harvest(&world, true, &sums);
-	return 0;
 }
 
 int main(void)
@@ -375,14 +360,14 @@ int main(void)
 		cmocka_unit_test(sockets_elsewhere_have_none),
 		cmocka_unit_test(listener_has_none),
 		cmocka_unit_test(sizes_are_counted_by_powers_of_two),
-		cmocka_unit_test_teardown(bytes_are_exact_however_it_ends, harvest),
+		cmocka_unit_test_teardown(bytes_are_exact_however_it_ends, flow_world_cleared),
 		cmocka_unit_test(ten_megabytes_are_exact),
 		cmocka_unit_test(data_unread_is_a_reset_by_who_closes),
 		cmocka_unit_test(refused_connection_says_so),
 		cmocka_unit_test(silence_times_out_and_who_gives_up_aborts),
-		cmocka_unit_test_teardown(what_is_sent_again_is_counted_once, harvest),
+		cmocka_unit_test_teardown(what_is_sent_again_is_counted_once, flow_world_cleared),
 		cmocka_unit_test(socket_that_is_destroyed_aborts),
 	};
 
-	return cmocka_run_group_tests_name("flows", tests, up, down);
+	return cmocka_run_group_tests_name("flows", tests, up, flow_world_gone);
 }

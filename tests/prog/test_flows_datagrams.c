@@ -485,42 +485,27 @@ static void flows_go_on_over_a_restart(void **state)
 
 static int up(void **state)
 {
-	(void)state;
+	*state = &world;
 	return flow_world_up(&world, RECORDS);
-}
-
-static int down(void **state)
-{
-	(void)state;
-	return flow_world_down(&world);
-}
-
-static int harvest(void **state)
-{
-	struct flow_sums sums = { 0 };
-
-	(void)state;
-	flow_world_harvest(&world, true, &sums);
-	return 0;
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(exchange_has_a_record_at_both_ends, harvest),
-		cmocka_unit_test_teardown(mapped_addresses_are_ipv4, harvest),
-		cmocka_unit_test_teardown(large_datagrams_count_once, harvest),
-		cmocka_unit_test_teardown(offloaded_datagrams_are_each_counted, harvest),
-		cmocka_unit_test_teardown(options_of_ip_are_no_payload, harvest),
-		cmocka_unit_test_teardown(each_remote_end_has_a_record, harvest),
-		cmocka_unit_test_teardown(silent_flows_end_and_begin_anew, harvest),
-		cmocka_unit_test_teardown(end_of_a_flow_is_its_last_datagram, harvest),
-		cmocka_unit_test_teardown(vip_that_was_asked_for_is_told, harvest),
-		cmocka_unit_test_teardown(ping_is_a_flow_without_ports, harvest),
-		cmocka_unit_test_teardown(socket_that_was_there_before_is_seen, harvest),
-		cmocka_unit_test_teardown(sockets_elsewhere_have_none, harvest),
-		cmocka_unit_test_teardown(flows_go_on_over_a_restart, harvest),
+		cmocka_unit_test_teardown(exchange_has_a_record_at_both_ends, flow_world_cleared),
+		cmocka_unit_test_teardown(mapped_addresses_are_ipv4, flow_world_cleared),
+		cmocka_unit_test_teardown(large_datagrams_count_once, flow_world_cleared),
+		cmocka_unit_test_teardown(offloaded_datagrams_are_each_counted, flow_world_cleared),
+		cmocka_unit_test_teardown(options_of_ip_are_no_payload, flow_world_cleared),
+		cmocka_unit_test_teardown(each_remote_end_has_a_record, flow_world_cleared),
+		cmocka_unit_test_teardown(silent_flows_end_and_begin_anew, flow_world_cleared),
+		cmocka_unit_test_teardown(end_of_a_flow_is_its_last_datagram, flow_world_cleared),
+		cmocka_unit_test_teardown(vip_that_was_asked_for_is_told, flow_world_cleared),
+		cmocka_unit_test_teardown(ping_is_a_flow_without_ports, flow_world_cleared),
+		cmocka_unit_test_teardown(socket_that_was_there_before_is_seen, flow_world_cleared),
+		cmocka_unit_test_teardown(sockets_elsewhere_have_none, flow_world_cleared),
+		cmocka_unit_test_teardown(flows_go_on_over_a_restart, flow_world_cleared),
 	};
 
-	return cmocka_run_group_tests_name("flows of datagrams", tests, up, down);
+	return cmocka_run_group_tests_name("flows of datagrams", tests, up, flow_world_gone);
 }

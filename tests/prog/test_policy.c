@@ -451,18 +451,7 @@ static void test_own_addresses_and_loopback_pass(void **state)
 static int up(void **state)
 {
 	(void)state;
-	world = policy_world_open();
-	policy_world_fill(world, 0, rules, RULES);
-	policy_world_place(world, "10.1.0.7/32", OTHERS, OWN_NETNS);
-	policy_world_place(world, "fd00::7/128", OTHERS, OWN_NETNS);
-	port_set(false, OWN_NETNS);
-	return 0;
-}
-
-static int down(void **state)
-{
-	(void)state;
-	policy_world_close(world);
+	frames_world_open(rules, RULES);
 	return 0;
 }
 
@@ -495,7 +484,7 @@ static int tests(void)
 		  test_a_later_fragment_passes_behind_its_first, NULL);
 	trial_add("in no group nothing is judged", both, test_in_no_group_nothing_is_judged, NULL);
 	trial_add("loopback passes", both, test_own_addresses_and_loopback_pass, NULL);
-	return trials_run(up, down);
+	return trials_run(up, frames_world_down);
 }
 
 int main(void)

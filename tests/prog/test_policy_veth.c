@@ -123,20 +123,9 @@ static int up(void **state)
 	struct policy_sockets sockets = { .deny = POLICY_SOCKET_PACKET };
 
 	(void)state;
-	world = policy_world_open();
-	policy_world_fill(world, 0, rules, RULES);
-	policy_world_place(world, "10.1.0.7/32", OTHERS, OWN_NETNS);
-	policy_world_place(world, "fd00::7/128", OTHERS, OWN_NETNS);
+	frames_world_open(rules, RULES);
 	sockets.verdict[1] = POLICY_VERDICT(POLICY_RULE_SOCKETS, POLICY_DENY, 0);
 	policy_world_sockets(world, FRONT_SET, &sockets);
-	port_set(false, OWN_NETNS);
-	return 0;
-}
-
-static int down(void **state)
-{
-	(void)state;
-	policy_world_close(world);
 	return 0;
 }
 
@@ -152,7 +141,7 @@ static int tests(void)
 		  test_forged_source_is_of_no_network_at_the_veth, NULL);
 	trial_add("a tag hides nothing", both, test_a_tag_hides_nothing, NULL);
 	trial_add("other interfaces are nobody's", both, test_other_interfaces_are_nobodys, NULL);
-	return trials_run(up, down);
+	return trials_run(up, frames_world_down);
 }
 
 int main(void)

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "config/config.h"
+#include "tests/unit/config_loaded.h"
 
 #define CORPUS	"tests/unit/config"
 #define EXAMPLE "../../../config/examples/lb.conf" /* from the corpus */
@@ -95,25 +96,6 @@ static int run_corpus(void)
 }
 
 /* --- values --- */
-
-static struct config *loaded(const char *name)
-{
-	_cleanup_diag_ struct diag diag = { 0 };
-	struct config *config = NULL;
-
-	if (config_load(name, &config, &diag)) {
-		diag_print(&diag, stderr);
-		fail_msg("%s was refused", name);
-	}
-	return config;
-}
-
-static void assert_addr(const struct addr *addr, const char *expected)
-{
-	char text[ADDR_TEXT_MAX];
-
-	assert_string_equal(addr_format(addr, text), expected);
-}
 
 static void every_built_key_reaches_its_field(void **state)
 {

@@ -23,6 +23,7 @@
 #include "lb/ctl/options.h"
 #include "lb/ctl/show.h"
 #include "lb/ctl/table.h"
+#include "tests/unit/printed.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -171,25 +172,6 @@ static void numbers_read_as_people_write_them(void **state)
 	assert_string_equal(share_format(1.0 / 3, text), "33.3%");
 	assert_string_equal(share_format(0.9999, text), ">99.9%");
 	assert_string_equal(share_format(1, text), "100.0%");
-}
-
-/* What `table` or a view prints; the caller frees it. */
-static char *printed;
-static size_t printed_size;
-
-static FILE *print_open(void)
-{
-	free(printed);
-	printed = NULL;
-	return open_memstream(&printed, &printed_size);
-}
-
-static void assert_printed(FILE *to, const char *expected)
-{
-	fclose(to);
-	assert_string_equal(printed, expected);
-	free(printed);
-	printed = NULL;
 }
 
 static void tables_are_aligned_and_leave_out_what_is_empty(void **state)

@@ -20,6 +20,7 @@
 #include "lb/ctl/graph.h"
 #include "lb/ctl/screen.h"
 #include "lb/ctl/show.h"
+#include "tests/unit/printed.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -155,24 +156,6 @@ static void only_whole_characters_pass(void **state)
 }
 
 /* ---- texts ----------------------------------------------------------------------------------- */
-
-static char *printed;
-static size_t printed_size;
-
-static FILE *print_open(void)
-{
-	free(printed);
-	printed = NULL;
-	return open_memstream(&printed, &printed_size);
-}
-
-static void assert_printed(FILE *to, const char *expected)
-{
-	fclose(to);
-	assert_string_equal(printed, expected);
-	free(printed);
-	printed = NULL;
-}
 
 static void assert_view(void (*show)(struct json_object *reply, FILE *to), const char *json,
 			const char *expected)

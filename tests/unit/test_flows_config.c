@@ -13,24 +13,13 @@
 #include "config/config.h"
 #include "config/url.h"
 #include "policy/flows_abi.h"
+#include "tests/unit/config_loaded.h"
 
 #define CORPUS	"tests/unit/config"
 #define EXAMPLE "../../../config/examples/flows.conf" /* from the corpus */
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 _Static_assert(CONFIG_FLOW_RECORDS == FLOWS_DEFAULT, "one number of records by default");
-
-static struct config *loaded(const char *name)
-{
-	_cleanup_diag_ struct diag diag = { 0 };
-	struct config *config = NULL;
-
-	if (config_load(name, &config, &diag)) {
-		diag_print(&diag, stderr);
-		fail_msg("%s was refused", name);
-	}
-	return config;
-}
 
 static void every_key_reaches_its_field(void **state)
 {

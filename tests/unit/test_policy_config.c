@@ -12,29 +12,11 @@
 #include <cmocka.h>
 
 #include "config/config.h"
+#include "tests/unit/config_loaded.h"
 
 #define CORPUS	"tests/unit/config"
 #define EXAMPLE "../../../config/examples/policy.conf" /* from the corpus */
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-static struct config *loaded(const char *name)
-{
-	_cleanup_diag_ struct diag diag = { 0 };
-	struct config *config = NULL;
-
-	if (config_load(name, &config, &diag)) {
-		diag_print(&diag, stderr);
-		fail_msg("%s was refused", name);
-	}
-	return config;
-}
-
-static void assert_addr(const struct addr *addr, const char *expected)
-{
-	char text[ADDR_TEXT_MAX];
-
-	assert_string_equal(addr_format(addr, text), expected);
-}
 
 static void groups_reach_their_fields(void **state)
 {
